@@ -1,0 +1,1 @@
+"""Reading a dataset file and turning its cases into batches."""

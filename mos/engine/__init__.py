@@ -1,0 +1,1 @@
+"""The training engine: it knows no task, network or batch by name."""

@@ -1,0 +1,161 @@
+"""The run folder: epochs saved whole or not at all, found again, linked and thinned out.
+
+Weights stay for the latest, the best and every tenth epoch; the training state (optimiser) for the
+latest and every tenth; metric files for all of them.
+"""
+
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from mos.errors import BadInput
+from mos.files import atomic_path, flush_folder, link
+from mos.folders import BEST, LATEST, STATE, WEIGHTS, epoch_folder, epoch_folders, metric_file
+
+KEEP_EVERY = 10
+
+
+def stored_epochs(run: Path) -> list[int]:
+    """Epochs whose weights are on disk, ascending."""
+    return [n for n, folder in epoch_folders(run).items() if (folder / WEIGHTS).exists()]
+
+
+def last_epoch(run: Path) -> int:
+    """The newest epoch with weights and training state; 0 when there is none."""
+    done = [n for n, folder in epoch_folders(run).items() if (folder / STATE).exists()]
+    return max(set(done) & set(stored_epochs(run)), default=0)
+
+
+def save_epoch(
+    run: Path,
+    epoch: int,
+    network: nn.Module,
+    state: Mapping[str, Any],
+    train_table: Mapping[str, Any],
+) -> None:
+    """Writes `epoch-NNNN` under a temporary name, flushes it, renames it and points `latest` to it."""
+    folder = epoch_folder(run, epoch)
+    temporary = run / f".{folder.name}.tmp"
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        weights = {
+            name: tensor.detach().cpu().contiguous()
+            for name, tensor in network.state_dict().items()
+        }
+        with atomic_path(temporary / WEIGHTS) as path:
+            save_file(weights, path)
+        with atomic_path(temporary / STATE) as path:
+            torch.save(dict(state), path)
+        with atomic_path(metric_file(temporary, "train")) as path:
+            torch.save(dict(train_table), path)
+        os.rename(temporary, folder)
+        flush_folder(run)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    link(folder.name, run / LATEST)
+
+
+def load_weights(network: nn.Module, epoch: Path) -> None:
+    """Loads an epoch's weights into `network`, every tensor or none.
+
+    Raises:
+        BadInput: the file is missing or broken, or it belongs to a differently built network.
+    """
+    path = epoch / WEIGHTS
+    if not path.exists():
+        raise BadInput(
+            f"{path}: no weights stored for this epoch (only latest, best and every tenth stay)"
+        )
+    try:
+        loaded = load_file(path)
+    except (
+        Exception
+    ) as error:  # safetensors raises its own kinds for every way a file can be broken
+        raise BadInput(f"{path}: not a readable weights file ({error})") from error
+    own = network.state_dict()
+    differing = [n for n in own.keys() & loaded.keys() if own[n].shape != loaded[n].shape]
+    wrong = sorted((own.keys() ^ loaded.keys()) | set(differing))
+    if wrong:
+        example = wrong[0]
+        found = tuple(loaded[example].shape) if example in loaded else "nothing"
+        needed = tuple(own[example].shape) if example in own else "nothing"
+        raise BadInput(
+            f"{path}: belongs to a differently built network: {len(wrong)} tensors differ, such as "
+            f"{example!r} (file {found}, network {needed}). Give the model options of run.json, or "
+            "start a new run with --dir_postfix '[name]'"
+        )
+    network.load_state_dict(loaded)
+
+
+def load_state(epoch: Path) -> dict[str, Any] | None:
+    """The training state stored with an epoch; None where it was thinned out."""
+    path = epoch / STATE
+    if not path.exists():
+        return None
+    try:
+        return torch.load(path, weights_only=True)
+    except Exception as error:  # zip, pickle and torch each raise their own
+        raise BadInput(
+            f"{path}: not a readable training state ({error}); delete its folder to redo that epoch"
+        ) from error
+
+
+def save_table(path: Path, table: Mapping[str, Any]) -> None:
+    """Writes a metric file."""
+    with atomic_path(path) as temporary:
+        torch.save(dict(table), temporary)
+
+
+def load_table(path: Path) -> dict[str, Any]:
+    """Reads a metric file."""
+    return torch.load(path, weights_only=True)
+
+
+def point_best(run: Path, epoch: int) -> None:
+    """Points `best` to an epoch."""
+    link(epoch_folder(run, epoch).name, run / BEST)
+
+
+def thin_out(run: Path) -> None:
+    """Deletes weights and state that are kept no longer; metric files stay."""
+    keep = {os.readlink(run / name) for name in (LATEST, BEST) if (run / name).is_symlink()}
+    latest = os.readlink(run / LATEST)
+    for number, folder in epoch_folders(run).items():
+        tenth = number % KEEP_EVERY == 0
+        if not tenth and folder.name != latest:
+            (folder / STATE).unlink(missing_ok=True)
+        if not tenth and folder.name not in keep:
+            (folder / WEIGHTS).unlink(missing_ok=True)
+
+
+def set_aside(run: Path, first: int) -> Path | None:
+    """Moves epochs `first` and later into `redone-<time>/`, so that redoing them loses nothing.
+
+    Ascending: if this is cut short, the newest epoch is still there and the next try moves the rest.
+
+    Returns:
+        The folder they went to; None when there was nothing to move.
+    """
+    numbers = [n for n in epoch_folders(run) if n >= first]
+    if not numbers:
+        return None
+    grave = run / f"redone-{time.strftime('%Y%m%d-%H%M%S')}"
+    grave.mkdir(exist_ok=True)
+    for name in (LATEST, BEST):
+        (run / name).unlink(missing_ok=True)
+    for number in numbers:
+        folder = epoch_folder(run, number)
+        os.rename(folder, grave / folder.name)
+    flush_folder(run)
+    if first > 1:
+        stored = stored_epochs(run)
+        if stored:
+            link(epoch_folder(run, stored[-1]).name, run / LATEST)
+    return grave

@@ -1,0 +1,107 @@
+"""What the machine offers: device, threads, precision; said in one line at the start."""
+
+import contextlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from mos.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where to compute and how."""
+
+    device: torch.device
+    precision: str  # fp32, bf16 or fp16
+
+    def autocast(self) -> contextlib.AbstractContextManager:
+        """Runs matrix work in the low precision; nothing happens in fp32."""
+        if self.precision == "fp32":
+            return contextlib.nullcontext()
+        kind = torch.bfloat16 if self.precision == "bf16" else torch.float16
+        return torch.autocast(self.device.type, dtype=kind)
+
+    def scaler(self) -> torch.amp.GradScaler:
+        """The loss scaling that fp16 needs; for the others it passes everything through."""
+        return torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
+
+    def peak_memory_mib(self) -> float:
+        """The most memory in use so far: of the GPU, or of the process on a CPU."""
+        if self.device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self.device) / 2**20
+        import resource  # not on Windows, where MOS needs WSL for its launchers anyway
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak / 2**20 if os.uname().sysname == "Darwin" else peak / 2**10
+
+    def describe(self) -> str:
+        name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "CPU"
+        return f"{name}, {self.precision}, {torch.get_num_threads()} CPU threads, torch {torch.__version__}"
+
+
+def device_type(wanted: str) -> str:
+    """`cuda` or `cpu` for `--device`."""
+    kind = wanted.partition(":")[0]
+    if kind == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if kind not in ("cpu", "cuda"):
+        raise BadInput(f"--device {wanted}: needs auto, cpu, cuda or cuda:<number>")
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise BadInput(
+            f"--device {wanted}: torch sees no GPU here; leave --device out to use the CPU"
+        )
+    return kind
+
+
+def choose_machine(
+    wanted: str,
+    precision: str,
+    threads: int,
+    deterministic: bool,
+    local_rank: int = 0,
+    local_world: int = 1,
+) -> Machine:
+    """Sets up the device, the thread count and the precision of this process.
+
+    Raises:
+        BadInput: a device or precision this machine does not have.
+    """
+    kind = device_type(wanted)
+    index = wanted.partition(":")[2] or str(local_rank)
+    if kind == "cuda" and not (index.isdecimal() and int(index) < torch.cuda.device_count()):
+        raise BadInput(
+            f"--device {wanted}: there are {torch.cuda.device_count()} GPUs, counted from 0"
+        )
+    device = torch.device("cuda", int(index)) if kind == "cuda" else torch.device("cpu")
+    torch.set_num_threads(threads or max(1, _cores() // local_world))
+    if kind == "cuda":
+        torch.cuda.set_device(device)
+        torch.backends.cudnn.benchmark = not deterministic
+        torch.set_float32_matmul_precision("highest" if deterministic else "high")
+    if deterministic:
+        # cuBLAS reads this when its first handle is made.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    if precision == "fp16" and kind == "cpu":
+        raise BadInput("--precision fp16: needs a GPU; use fp32 or bf16 on a CPU")
+    if precision == "auto":
+        precision = "bf16" if _fast_bf16(kind) else "fp32"
+    return Machine(device, precision)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _fast_bf16(kind: str) -> bool:
+    """Whether bf16 is computed by instructions of its own instead of being emulated."""
+    if kind == "cuda":
+        return torch.cuda.get_device_capability()[0] >= 8
+    try:
+        flags = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags

@@ -1,0 +1,145 @@
+"""The loop: train an epoch, save it, score it, report it."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from mos.engine import checkpoint, metric_log
+from mos.engine.board import Board
+from mos.engine.device import Machine
+from mos.engine.distributed import Processes
+from mos.engine.epochs import EpochPlan
+from mos.engine.evaluate import evaluate, summarise
+from mos.engine.optimizer import make_optimizer
+from mos.engine.task import Task
+from mos.engine.train import train_epoch
+from mos.folders import epoch_folder, metric_file
+from mos.options import TrainingOptions
+
+EVALUATED = ("valid", "test")
+
+
+def fit(
+    task: Task,
+    run: Path,
+    plan: EpochPlan,
+    *,
+    schedule_epochs: int,
+    options: TrainingOptions,
+    machine: Machine,
+    processes: Processes,
+) -> None:
+    """Trains the planned epochs into the run folder, going on from the stored epoch before them.
+
+    Raises:
+        BadInput: a loss is not finite, or the disk is full; whole epochs stay.
+    """
+    optimizer = make_optimizer(task.network, options.learning_rate, options.weight_decay)
+    scaler = machine.scaler()
+    first = processes.is_first
+    board = Board(run / "logs", plan.first) if first else Board(None)
+    if plan.resume_from:
+        _resume(task, run, plan.resume_from, optimizer, scaler, first)
+        _finish_epoch(task, run, plan.resume_from, machine, processes, board)
+    processes.same_weights(task.network)
+    network = processes.wrap(task.network, machine.device)
+    with board:
+        for epoch in range(plan.first, plan.last + 1):
+            table, line = train_epoch(
+                task,
+                network,
+                optimizer,
+                scaler,
+                epoch=epoch,
+                schedule_epochs=schedule_epochs,
+                options=options,
+                machine=machine,
+                processes=processes,
+            )
+            # Norm statistics are each process's own while training; the stored ones are rank 0's.
+            processes.same_weights(task.network)
+            if first:
+                state = {
+                    "epoch": epoch,
+                    "optimizer": optimizer.state_dict(),
+                    "scaler": scaler.state_dict(),
+                }
+                checkpoint.save_epoch(run, epoch, task.network, state | {"line": line}, table)
+            processes.barrier()
+            _finish_epoch(task, run, epoch, machine, processes, board)
+            if options.log_every_n_epochs and epoch % options.log_every_n_epochs == 0 and first:
+                board.picture(task, machine, epoch)
+
+
+def _resume(task: Task, run: Path, epoch: int, optimizer: Any, scaler: Any, say: bool) -> None:
+    """Brings back weights, optimiser moments and loss scale; the rest is a function of the epoch."""
+    folder = epoch_folder(run, epoch)
+    checkpoint.load_weights(task.network, folder)
+    state = checkpoint.load_state(folder)
+    if state is None:
+        if say:
+            print(
+                f"epoch {epoch} has weights but no optimiser state (thinned out): its moments start anew"
+            )
+        return
+    optimizer.load_state_dict(state["optimizer"])
+    scaler.load_state_dict(state["scaler"])
+
+
+def _finish_epoch(
+    task: Task, run: Path, epoch: int, machine: Machine, processes: Processes, board: Board
+) -> None:
+    """Scores a saved epoch, as far as that is not done yet; repeating it changes nothing."""
+    folder = epoch_folder(run, epoch)
+    said = (
+        {line["stage"] for line in metric_log.read_lines(run) if line["epoch"] == epoch}
+        if processes.is_first
+        else None
+    )
+    said = processes.from_first(said)
+    lines: dict[str, Any] = {}
+    if "train" not in said and processes.is_first:
+        state = checkpoint.load_state(folder)
+        if state is not None:
+            lines["train"] = state["line"]
+            metric_log.append_line(run, epoch, "train", state["line"])
+    for stage in EVALUATED:
+        if not len(task.datasets[stage]):
+            continue
+        path = metric_file(folder, stage)
+        timing = {}
+        if not processes.from_first(path.exists()):
+            started = time.monotonic()
+            table = evaluate(task, stage, machine, processes, f"epoch {epoch} {stage}")
+            timing = {"seconds": round(time.monotonic() - started, 3)}
+            if processes.is_first:
+                checkpoint.save_table(path, table)
+        if processes.is_first and stage not in said:
+            lines[stage] = summarise(checkpoint.load_table(path)) | timing
+            metric_log.append_line(run, epoch, stage, lines[stage])
+    if processes.is_first:
+        _choose_best(task, run)
+        checkpoint.thin_out(run)
+        board.scalars(epoch, lines)
+        print(_epoch_text(task, epoch, lines), flush=True)
+    processes.barrier()
+
+
+def _choose_best(task: Task, run: Path) -> None:
+    """Points `best` to the best validated epoch; to the latest where nothing can be validated."""
+    stored = checkpoint.stored_epochs(run)
+    best = metric_log.best_epoch(metric_log.read_lines(run), stored, *task.best)
+    checkpoint.point_best(run, best if best is not None else stored[-1])
+
+
+def _epoch_text(task: Task, epoch: int, lines: dict[str, Any]) -> str:
+    """The one line a user reads while training."""
+    key = task.best[0]
+    parts = [f"epoch {epoch}"]
+    if "train" in lines:
+        parts.append(f"loss {lines['train']['loss']:.4f}  {lines['train']['seconds']:.1f} s")
+    for stage in EVALUATED:
+        if stage in lines:
+            value = lines[stage].get(key)
+            parts.append(f"{stage} {key} " + ("none scored" if value is None else f"{value:.4f}"))
+    return "  ".join(parts)

@@ -1,0 +1,114 @@
+"""One process per run folder: the second is refused by name, a dead one's lock is taken over."""
+
+import json
+import os
+import socket
+import threading
+import time
+from pathlib import Path
+
+from mos.errors import BadInput
+
+LOCK_NAME = "run.lock"
+HEARTBEAT_SECONDS = 20.0
+# A lock of another host cannot be asked whether its process lives; it counts as dead after this.
+STALE_SECONDS = 15 * 60.0
+
+
+class RunLock:
+    """Holds `<run>/run.lock` (host, pid, start) while the `with` block runs.
+
+    On the same host the lock is stale once its process is gone; on another host once its heartbeat
+    (the file's modification time) is older than a quarter of an hour.
+
+    Raises:
+        BadInput: a living process holds the folder.
+    """
+
+    def __init__(self, folder: Path):
+        self._path = folder / LOCK_NAME
+        self._stop = threading.Event()
+        self._beat = threading.Thread(target=self._heartbeat, daemon=True)
+
+    def __enter__(self) -> "RunLock":
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        own = {
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "process_start": _process_start(os.getpid()),
+        }
+        text = json.dumps(own | {"started": time.strftime("%Y-%m-%dT%H:%M:%S%z")})
+        # The text is complete before the name appears, so nobody reads an empty lock.
+        temporary = self._path.with_name(f".{LOCK_NAME}.{own['host']}.{own['pid']}")
+        temporary.write_text(text)
+        try:
+            for _ in range(10):
+                try:
+                    os.link(temporary, self._path)
+                    break
+                except FileExistsError:
+                    self._take_over_or_refuse()
+            else:
+                raise BadInput(f"{self._path}: other processes keep taking this run; try again")
+        finally:
+            temporary.unlink(missing_ok=True)
+        self._beat.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._beat.join()
+        self._path.unlink(missing_ok=True)
+
+    def _take_over_or_refuse(self) -> None:
+        try:
+            age = time.time() - self._path.stat().st_mtime
+            holder = json.loads(self._path.read_text())
+            host, pid = holder["host"], int(holder["pid"])
+        except FileNotFoundError:
+            return
+        except (ValueError, KeyError, TypeError):
+            host, pid, holder = "?", 0, {}
+        if host == socket.gethostname():
+            dead = _process_start(pid) is None or _process_start(pid) != holder.get("process_start")
+        else:
+            dead = age > STALE_SECONDS
+        if not dead:
+            raise BadInput(
+                f"{self._path.parent}: in use by process {pid} on {host} since {holder.get('started')}. "
+                "Wait for it, or give this run a folder of its own with --dir_postfix '[name]'. "
+                f"If that process is surely gone, delete {self._path}"
+            )
+        print(f"taking over the lock of process {pid} on {host}, which is gone")
+        # Renaming is atomic: of two that take over at once, one finds nothing to rename.
+        grave = self._path.with_name(f".{LOCK_NAME}.stale.{os.getpid()}")
+        try:
+            os.rename(self._path, grave)
+            grave.unlink()
+        except FileNotFoundError:
+            return
+
+    def _heartbeat(self) -> None:
+        while not self._stop.wait(HEARTBEAT_SECONDS):
+            try:
+                os.utime(self._path)
+            except FileNotFoundError:
+                return
+
+
+def _process_start(pid: int) -> str | None:
+    """A mark of the process that a later process with the same pid does not share; None when gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return None if fields[0] in "ZX" else fields[19]
+    except FileNotFoundError:
+        pass
+    if Path("/proc/self/stat").exists():
+        return None
+    try:  # no /proc here (macOS): being alive has to do
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        return "alive"
+    return "alive"

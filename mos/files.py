@@ -1,0 +1,88 @@
+"""Writing files so that a reader, or a killed run, never meets half of one."""
+
+import contextlib
+import errno
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from mos.errors import BadInput
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yields a temporary path beside `path`; on success it is flushed to disk and renamed to `path`.
+
+    On any error the temporary file is removed and an older `path` stays as it was.
+
+    Raises:
+        BadInput: the disk is full or the folder cannot be written to.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        flush_folder(path.parent)
+    except OSError as error:
+        raise _as_bad_input(error, path) from error
+    except RuntimeError as error:
+        # torch.save reports a full disk as a RuntimeError of its zip writer.
+        if _free_bytes(path.parent) < 16 << 20:
+            raise _disk_full(path) from error
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes UTF-8 text atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: object) -> None:
+    """Writes JSON atomically; nan and infinity are refused, since JSON has no word for them."""
+    write_text(path, json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def link(target_name: str, path: Path) -> None:
+    """Makes `path` a relative link to its sibling `target_name`, replacing an older link at once."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(target_name)
+    os.replace(temporary, path)
+    flush_folder(path.parent)
+
+
+def flush_folder(folder: Path) -> None:
+    """Makes renames inside `folder` survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _free_bytes(folder: Path) -> int:
+    try:
+        status = os.statvfs(folder)
+    except OSError:
+        return 1 << 62
+    return status.f_bavail * status.f_frsize
+
+
+def _disk_full(path: Path) -> BadInput:
+    return BadInput(
+        f"{path}: the disk is full. Nothing already written is lost: free some space (or move the "
+        "folders with MOS_CACHE and MOS_CHECKPOINT) and give the same command again"
+    )
+
+
+def _as_bad_input(error: OSError, path: Path) -> BadInput:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return _disk_full(path)
+    return BadInput(f"{path}: cannot be written: {error.strerror or error}")

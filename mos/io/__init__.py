@@ -1,0 +1,1 @@
+"""Medical image files in and out: formats, orientation, spacing."""

@@ -1,0 +1,1 @@
+"""Segmentation networks under one name each."""

@@ -1,0 +1,136 @@
+"""Options every training task has: length, optimisation, precision, record."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from mos.arguments import option
+from mos.errors import BadInput
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions:
+    """How long, how fast and how exactly to train; a task adds its own data and model options."""
+
+    # Length
+    epoch_count: int = option(40, "epochs the run should reach in all", env="COUNT")
+    batch_size: int = option(
+        16,
+        "samples per optimiser step, over all processes together (see --gradient_accumulation_steps)",
+        env="BS",
+    )
+    start_epoch: int = option(
+        0, "first epoch to train; 0: go on after the last stored one, 1: from scratch"
+    )
+    increase_epoch: str | None = option(
+        None, "n: n epochs more; -n: do the last n again; fix: on to the next multiple of 10"
+    )
+    loop: int = option(1, "times the training set is gone through within one epoch")
+    sample_count: int = option(0, "samples per epoch before looping; 0: all. For a quick try, 64")
+
+    # Optimisation
+    learning_rate: float = option(1e-3, "peak learning rate of AdamW")
+    weight_decay: float = option(1e-2, "decoupled weight decay; norms and biases are left out")
+    warmup_epochs: float = option(1.0, "epochs (fractions allowed) of linear warm-up")
+    lr_scheduler: Literal["cosine", "poly", "multistep", "constant"] = option(
+        "cosine", "shape of the learning rate over the run, a function of the step alone"
+    )
+    lr_scheduler_parameter: str = option(
+        "", "multistep: epochs at which to step, such as 60,80; poly: the exponent (0.9)"
+    )
+    lr_scheduler_gamma: float = option(0.1, "multistep: factor at each step")
+    lr_floor: float = option(0.01, "cosine, poly: smallest rate, as a share of the peak")
+    schedule_epochs: int = option(
+        0,
+        "epochs the schedule spans; 0: --epoch_count of the run's first start. Later epochs stay at the floor",
+    )
+    gradient_accumulation_steps: int = option(
+        1, "batches per optimiser step; the rate is not rescaled"
+    )
+    gradient_clip: float = option(12.0, "largest gradient norm; 0: no clipping")
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = option(
+        "auto", "auto: bf16 where the device computes it fast, else fp32; fp16 needs a GPU"
+    )
+    device: str = option("auto", "auto, cpu, cuda or cuda:1; auto takes a GPU where there is one")
+    threads: int = option(0, "CPU threads; 0: all cores (shared by the processes of one machine)")
+    seed: int = option(0, "seed of weights, order, crops and augmentation")
+    deterministic: bool = option(
+        False,
+        "GPU: only deterministic kernels (slower). A CPU run repeats itself bit for bit anyway",
+    )
+
+    # Record
+    note: str = option("", "free text kept with the run and shown in the report")
+    tag: str = option("", "goes into the run's name as network[tag]")
+    dir_postfix: str = option("", "goes behind the run's name, such as '[pretrain]' (quote it)")
+    log_every_n_epochs: int = option(10, "write pictures to TensorBoard every n epochs; 0: never")
+
+    def check(self) -> None:
+        """Checks what can be checked without data.
+
+        Raises:
+            BadInput: names the option, the value and the range.
+        """
+        at_least = {
+            "epoch_count": 1,
+            "batch_size": 1,
+            "start_epoch": 0,
+            "loop": 1,
+            "sample_count": 0,
+        }
+        at_least |= {
+            "gradient_accumulation_steps": 1,
+            "threads": 0,
+            "seed": 0,
+            "log_every_n_epochs": 0,
+        }
+        at_least |= {
+            "weight_decay": 0,
+            "warmup_epochs": 0,
+            "gradient_clip": 0,
+            "schedule_epochs": 0,
+        }
+        for name, least in at_least.items():
+            if getattr(self, name) < least:
+                raise BadInput(f"--{name} {getattr(self, name)}: needs at least {least}")
+        if self.learning_rate <= 0:
+            raise BadInput(f"--learning_rate {self.learning_rate}: needs a positive number")
+        if not 0 <= self.lr_floor <= 1:
+            raise BadInput(f"--lr_floor {self.lr_floor}: needs a share between 0 and 1")
+        if self.increase_epoch is not None:
+            if self.start_epoch:
+                raise BadInput("--increase_epoch and --start_epoch contradict each other: give one")
+            parse_increase(self.increase_epoch)
+        for name in ("tag", "dir_postfix"):
+            if "/" in getattr(self, name) or getattr(self, name).startswith("."):
+                raise BadInput(
+                    f"--{name} {getattr(self, name)!r}: becomes part of a folder name, no '/'"
+                )
+        parse_scheduler_parameter(self.lr_scheduler, self.lr_scheduler_parameter)
+
+
+def parse_increase(text: str) -> int | Literal["fix"]:
+    """Reads `--increase_epoch`: a number other than 0, or `fix`."""
+    if text == "fix":
+        return "fix"
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number == 0:
+        raise BadInput(f"--increase_epoch {text}: needs n (n more), -n (the last n again) or fix")
+    return number
+
+
+def parse_scheduler_parameter(kind: str, text: str) -> tuple[float, ...]:
+    """Reads `--lr_scheduler_parameter`: milestones in epochs for multistep, the exponent for poly."""
+    try:
+        values = tuple(float(part) for part in text.split(",")) if text else ()
+    except ValueError:
+        raise BadInput(f"--lr_scheduler_parameter {text!r}: needs numbers such as 60,80") from None
+    if kind == "multistep" and (not values or list(values) != sorted(values)):
+        raise BadInput(
+            "--lr_scheduler multistep: needs ascending --lr_scheduler_parameter epochs, such as 60,80"
+        )
+    if kind == "poly" and len(values) > 1:
+        raise BadInput(f"--lr_scheduler poly: needs one exponent, got {text!r}")
+    return values

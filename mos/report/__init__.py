@@ -1,0 +1,1 @@
+"""Reads result files and turns them into tables, pages and figures."""

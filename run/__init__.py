@@ -1,0 +1,1 @@
+"""Programs: one package per task."""

@@ -1,0 +1,1 @@
+"""Segmentation of volumes: the baseline task."""

@@ -1,0 +1,1 @@
+"""Commands of the baseline task, one file each."""
