@@ -7,12 +7,7 @@ mean of the losses of its parts: 1 process x 4 cases steps like 2 processes x 2.
 import torch
 from torch import Tensor
 
-from mos.losses.marginal import (
-    Annotated,
-    annotated_mask,
-    marginal_log_probabilities,
-    marginal_segment,
-)
+from mos.losses.marginal import Annotated, annotated_groups, marginal_logits, marginal_segment
 
 # Voxels added above and below a present label's Dice: a sliver of one voxel pulls half as hard.
 SMOOTH = 1.0
@@ -52,32 +47,37 @@ def dice_ce(logits: Tensor, segment: Tensor, annotated: Annotated) -> dict[str, 
             f"logits {tuple(logits.shape)} need a segment of shape "
             f"{(bs, *logits.shape[2:])}, got {tuple(segment.shape)}"
         )
-    log_chance = marginal_log_probabilities(logits, annotated).flatten(2)  # (bs, label_count, n)
-    target = marginal_segment(segment, annotated, label_count).flatten(1)  # (bs, n)
-    counted = annotated_mask(annotated, bs, label_count).to(logits.device, non_blocking=True)
-
-    right = log_chance.gather(1, target[:, None])[:, 0]  # (bs, n)
-    ce_loss = -right.mean(1)
-    dice_loss = _dice_loss(log_chance.exp(), right.exp(), target, counted)
-    dice_loss, ce_loss = dice_loss.mean(), ce_loss.mean()
+    dice_losses, ce_losses = [], []
+    with torch.autocast(logits.device.type, enabled=False):
+        for labels, rows in annotated_groups(annotated, bs, label_count).items():
+            x, y = (logits, segment) if len(rows) == bs else (logits[rows], segment[rows])
+            log_chance = marginal_logits(x.float(), labels).log_softmax(1).flatten(2)
+            target = marginal_segment(y, labels).flatten(1)
+            right = log_chance.gather(1, target[:, None])[:, 0]
+            ce_losses.append(-right.mean(1))
+            dice_losses.append(_dice_loss(log_chance.exp(), right.exp(), target))
+    dice_loss, ce_loss = torch.cat(dice_losses).mean(), torch.cat(ce_losses).mean()
     return {"loss": dice_loss + ce_loss, "dice_loss": dice_loss, "ce_loss": ce_loss}
 
 
-def _dice_loss(chance: Tensor, right: Tensor, target: Tensor, counted: Tensor) -> Tensor:
-    """(bs,) mean Dice loss over the counted labels.
+def _dice_loss(chance: Tensor, right: Tensor, target: Tensor) -> Tensor:
+    """(bs,) mean Dice loss over labels 1..k.
 
     Args:
-        chance: (bs, label_count, n) probabilities.
+        chance: (bs, 1 + k, n) probabilities.
         right: (bs, n) probability of the right label.
-        target: (bs, n) int64 right label.
-        counted: (bs, label_count) bool, the labels that enter the mean.
+        target: (bs, n) int64 right label, 0..k.
     """
-    # The overlap of p with a one-hot target is the sum of `right` by label: no one-hot is made.
-    empty = chance.new_zeros(counted.shape)
-    overlap = empty.scatter_add(1, target, right)
-    true_size = empty.scatter_add(1, target, torch.ones_like(right))
-    size = chance.sum(2)
+    n, labels = target.shape[1], range(1, chance.shape[1])
+    if not labels:
+        return 0 * right.sum(1)
+    # The overlap of p with a one-hot target is the sum of `right` where the target is the label:
+    # no one-hot is made, and unlike scatter_add it sums in the same order every time on a GPU.
+    target = target.to(torch.uint8)
+    masks = [target == label for label in labels]
+    overlap = torch.stack([(right * mask).sum(1) for mask in masks], 1)
+    true_size = torch.stack([mask.sum(1) for mask in masks], 1)
+    size = chance.sum(2)[:, 1:]
     present = 1 - (2 * overlap + SMOOTH) / (size + true_size + SMOOTH)
-    absent = size / (size + ABSENT_PART * target.shape[1])
-    loss = torch.where(true_size > 0, present, absent)
-    return (loss * counted).sum(1) / counted.sum(1).clamp(min=1)
+    absent = size / (size + ABSENT_PART * n)
+    return torch.where(true_size > 0, present, absent).mean(1)

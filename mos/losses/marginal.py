@@ -15,8 +15,10 @@ from torch import Tensor
 Annotated = Sequence[int] | Sequence[Sequence[int]]
 
 
-def annotated_mask(annotated: Annotated, bs: int, label_count: int) -> Tensor:
-    """Which foreground labels each sample annotates.
+def annotated_groups(
+    annotated: Annotated, bs: int, label_count: int
+) -> dict[tuple[int, ...], list[int]]:
+    """Which samples of a batch annotate the same labels.
 
     Args:
         annotated: one sequence of label ids for the whole batch, or one such sequence per sample.
@@ -24,7 +26,7 @@ def annotated_mask(annotated: Annotated, bs: int, label_count: int) -> Tensor:
         label_count: number of labels, background included.
 
     Returns:
-        (bs, label_count) bool on the CPU; column 0 (background) is always False.
+        Rows of the batch by the ascending label ids they annotate.
 
     Raises:
         ValueError: an id outside 1..label_count-1, or not one sequence per sample.
@@ -33,29 +35,52 @@ def annotated_mask(annotated: Annotated, bs: int, label_count: int) -> Tensor:
         annotated = [annotated] * bs
     if len(annotated) != bs:
         raise ValueError(f"{len(annotated)} label lists for {bs} samples: give one for each or one")
-    mask = torch.zeros(bs, label_count, dtype=torch.bool)
-    for row, labels in zip(mask, annotated):
-        labels = list(labels)
-        if any(not 1 <= label < label_count for label in labels):
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for row, labels in enumerate(annotated):
+        labels = tuple(sorted(set(map(int, labels))))
+        if labels and not 1 <= labels[0] <= labels[-1] < label_count:
             raise ValueError(f"annotated labels {labels}: needs ids from 1 to {label_count - 1}")
-        row[labels] = True
-    return mask
+        groups.setdefault(labels, []).append(row)
+    return groups
 
 
-def marginal_log_probabilities(logits: Tensor, annotated: Annotated) -> Tensor:
-    """The logarithm of `marginal_probabilities`; -inf in the channels of ids not annotated."""
-    bs, label_count = logits.shape[:2]
-    mask = annotated_mask(annotated, bs, label_count)
-    with torch.autocast(logits.device.type, enabled=False):
-        logits = logits.float()
-        if not mask[:, 1:].all():
-            shape = (bs, label_count, *[1] * (logits.ndim - 2))
-            mask = mask.to(logits.device, non_blocking=True).view(shape)
-            # exp(a) + exp(b) of probabilities is logsumexp of logits: stable, and -inf has no pull.
-            background = logits.masked_fill(mask, -torch.inf).logsumexp(1, keepdim=True)
-            others = logits[:, 1:].masked_fill(~mask[:, 1:], -torch.inf)
-            logits = torch.cat([background, others], 1)
-        return logits.log_softmax(1)
+def marginal_logits(logits: Tensor, labels: Sequence[int]) -> Tensor:
+    """Logits of background and the given labels alone; background stands for all others.
+
+    exp(a) + exp(b) of probabilities is logsumexp of logits: stable, and the softmax of the result
+    is the marginal one.
+
+    Args:
+        logits: (bs, label_count, ...) float32.
+        labels: k ascending label ids out of 1..label_count-1.
+
+    Returns:
+        (bs, 1 + k, ...): background, then `labels` in their order.
+    """
+    if len(labels) == logits.shape[1] - 1:
+        return logits
+    channels = logits.unbind(1)
+    others = [channel for label, channel in enumerate(channels) if label not in labels]
+    background = torch.stack(others, 1).logsumexp(1)
+    return torch.stack([background, *(channels[label] for label in labels)], 1)
+
+
+def marginal_segment(segment: Tensor, labels: Sequence[int]) -> Tensor:
+    """The right channel of `marginal_logits` at every voxel: other ids are background.
+
+    Args:
+        segment: (bs, ...) integer label ids, 0..255.
+        labels: k ascending label ids.
+
+    Returns:
+        (bs, ...) int64, 0..k.
+    """
+    segment = segment.long()
+    if tuple(labels) == tuple(range(1, len(labels) + 1)):
+        return torch.where(segment > len(labels), 0, segment)
+    table = torch.zeros(256, dtype=torch.int64)  # ids are uint8: 256 rows hold them all
+    table[list(labels)] = torch.arange(1, len(labels) + 1)
+    return table.to(segment.device, non_blocking=True)[segment]
 
 
 def marginal_probabilities(logits: Tensor, annotated: Annotated) -> Tensor:
@@ -71,26 +96,14 @@ def marginal_probabilities(logits: Tensor, annotated: Annotated) -> Tensor:
     Raises:
         ValueError: an id outside 1..label_count-1, or not one sequence per sample.
     """
-    return marginal_log_probabilities(logits, annotated).exp()
-
-
-def marginal_segment(segment: Tensor, annotated: Annotated, label_count: int) -> Tensor:
-    """The segmentation such a data set can speak for: every id it does not annotate is background.
-
-    Args:
-        segment: (bs, ...) integer label ids, 0..255.
-        annotated: one sequence of label ids (1..label_count-1) for the whole batch, or one a sample.
-        label_count: number of labels, background included.
-
-    Returns:
-        (bs, ...) int64.
-    """
-    bs = segment.shape[0]
-    mask = annotated_mask(annotated, bs, label_count)
-    segment = segment.long()
-    if mask[:, 1:].all():
-        return torch.where(segment < label_count, segment, 0)
-    table = torch.zeros(bs, 256, dtype=torch.int64)  # an id is a uint8, so 256 rows hold them all
-    table[:, :label_count] = torch.arange(label_count) * mask
-    table = table.to(segment.device, non_blocking=True)
-    return table.gather(1, segment.flatten(1)).view_as(segment)
+    bs, label_count = logits.shape[:2]
+    rows: list[Tensor] = [logits] * bs
+    with torch.autocast(logits.device.type, enabled=False):
+        for labels, members in annotated_groups(annotated, bs, label_count).items():
+            chance = marginal_logits(logits[members].float(), labels).softmax(1)
+            absent = torch.zeros_like(chance[:, 0])
+            column = {label: index for index, label in enumerate((0, *labels))}
+            channels = [chance[:, column[i]] if i in column else absent for i in range(label_count)]
+            for row, result in zip(members, torch.stack(channels, 1)):
+                rows[row] = result
+    return torch.stack(rows)

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from mos.losses.marginal import marginal_log_probabilities, marginal_probabilities, marginal_segment
+from mos.losses.marginal import marginal_logits, marginal_probabilities, marginal_segment
 
 
 def test_with_every_label_annotated_it_is_softmax():
     logits = torch.randn(2, 4, 3, 5)
-    assert torch.equal(marginal_probabilities(logits, (1, 2, 3)), logits.log_softmax(1).exp())
+    assert torch.equal(marginal_probabilities(logits, (1, 2, 3)), logits.softmax(1))
 
 
 def test_an_unannotated_label_gives_its_probability_to_background():
@@ -32,8 +32,8 @@ def test_probabilities_sum_to_one():
 
 def test_huge_logits_neither_overflow_nor_turn_into_nan():
     logits = torch.tensor([500.0, 499.0, -500.0, 1000.0]).view(1, 4, 1).requires_grad_()
-    result = marginal_log_probabilities(logits, (1, 2))
-    torch.testing.assert_close(result[0, :3, 0], torch.tensor([0.0, -501.0, -1500.0]))
+    result = marginal_logits(logits, (1, 2)).log_softmax(1)
+    torch.testing.assert_close(result[0, :, 0], torch.tensor([0.0, -501.0, -1500.0]))
     result[:, 1].sum().backward()
     torch.testing.assert_close(logits.grad.flatten(), torch.tensor([0.0, 1.0, 0.0, -1.0]))
 
@@ -47,16 +47,17 @@ def test_half_precision_logits_are_worked_on_in_float32():
 
 
 @pytest.mark.parametrize(
-    "annotated, wanted",
+    "labels, wanted",
     [
         ((1, 2, 3), [[0, 1, 2, 3, 0], [3, 3, 1, 0, 0]]),
-        ((2,), [[0, 0, 2, 0, 0], [0, 0, 0, 0, 0]]),
-        ([(1, 3), ()], [[0, 1, 0, 3, 0], [0, 0, 0, 0, 0]]),
+        ((2,), [[0, 0, 1, 0, 0], [0, 0, 0, 0, 0]]),
+        ((1, 3), [[0, 1, 0, 2, 0], [2, 2, 1, 0, 0]]),
+        ((), [[0, 0, 0, 0, 0], [0, 0, 0, 0, 0]]),
     ],
 )
-def test_ids_that_are_not_annotated_become_background(annotated, wanted):
+def test_ids_that_are_not_annotated_become_background_and_the_others_move_up(labels, wanted):
     segment = torch.tensor([[0, 1, 2, 3, 9], [3, 3, 1, 255, 0]])
-    assert marginal_segment(segment, annotated, 4).tolist() == wanted
+    assert marginal_segment(segment, labels).tolist() == wanted
 
 
 @pytest.mark.parametrize("annotated", [(0, 1), (3,), [(1,), (5,)]])
