@@ -50,6 +50,13 @@ def test_two_slices_off_with_ten_mm_between_them_is_twenty():
     assert surface.surface_dice(distances, 20) == 1
 
 
+def test_a_tolerance_of_two_voxels_reaches_two_voxels_whatever_the_rounding():
+    for first in range(20):
+        one, two = np.zeros((2, 1, 1, 24), np.uint8)
+        one[0, 0, first] = two[0, 0, first + 2] = 1
+        assert surface.surface_dice(measure(one, two, (1, 1, 0.8)), 1.6) == 1
+
+
 @pytest.mark.parametrize("axis, wanted", [(0, 30.0), (1, 6.0), (2, 1.5)])
 def test_spacing_belongs_to_its_axis(axis, wanted):
     reference = block((9, 9, 9), (1, 2), (1, 2), (1, 2))
