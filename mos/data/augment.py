@@ -1,0 +1,173 @@
+"""Crops and augmentation of whole batches as tensor operations."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mos.data.draw import Draw
+
+
+def make_batch(
+    volumes: Tensor,
+    rows: Sequence[int],
+    draws: Sequence[Draw],
+    seeds: Sequence[int],
+    crop_size: Sequence[int],
+    device: torch.device,
+) -> tuple[Tensor, Tensor]:
+    """Cuts and augments one batch.
+
+    Args:
+        volumes: (n, ch + 1, d, h, w) or (n, ch + 1, h, w) uint8, segmentation last.
+        rows: the volumes of this batch; draws and seeds: one per row.
+        crop_size: (d, h, w) or (h, w).
+
+    Returns:
+        image (bs, ch, *crop_size) float32, 0..1 before intensity augmentation, and segment
+        (bs, *crop_size) int64, both on `device`.
+    """
+    if any(draw.moves_grid for draw in draws):
+        image, segment = _resample(volumes, rows, draws, crop_size, device)
+    else:
+        starts = [_start(draw, crop_size, volumes.shape[2:]) for draw in draws]
+        block = _blocks(volumes, rows, starts, crop_size).to(device)
+        image, segment = block[:, :-1].float(), block[:, -1].long()
+    return _intensity(image.div_(255.0), draws, seeds), segment
+
+
+def _start(draw: Draw, crop_size: Sequence[int], shape: Sequence[int]) -> list[int]:
+    """The first voxel of a window; pushed inwards where the image is smaller than the window."""
+    wanted = np.rint(draw.centre - (np.asarray(crop_size) - 1) / 2).astype(int)
+    return np.clip(wanted, 0, np.asarray(shape) - np.asarray(crop_size)).tolist()
+
+
+def _blocks(
+    volumes: Tensor, rows: Sequence[int], starts: Sequence[Sequence[int]], size: Sequence[int]
+) -> Tensor:
+    """Copies one block per row, (bs, ch + 1, *size) uint8; slice copies are twice as fast as a gather."""
+    batch = torch.empty(
+        (len(rows), volumes.shape[1], *size), dtype=torch.uint8, device=volumes.device
+    )
+    for number, (row, start) in enumerate(zip(rows, starts, strict=True)):
+        window = tuple(slice(a, a + b) for a, b in zip(start, size, strict=True))
+        batch[number] = volumes[(row, slice(None), *window)]
+    return batch
+
+
+def _resample(
+    volumes: Tensor,
+    rows: Sequence[int],
+    draws: Sequence[Draw],
+    crop_size: Sequence[int],
+    device: torch.device,
+) -> tuple[Tensor, Tensor]:
+    """One grid_sample over the batch, from blocks just large enough to hold every turned crop.
+
+    Voxels outside the volume are 0 in image and segment, like the padding of a dataset file.
+    """
+    shape = volumes.shape[2:]
+    half = (np.asarray(crop_size) - 1) / 2
+    reach = np.stack([np.abs(draw.matrix) @ half for draw in draws])
+    centres = np.stack([draw.centre for draw in draws])
+    size = np.minimum(np.ceil(2 * reach.max(0)).astype(int) + 3, shape)
+    starts = np.clip(np.floor(centres - size / 2).astype(int) + 1, 0, np.asarray(shape) - size)
+    block = _blocks(volumes, rows, starts.tolist(), size.tolist()).to(device)
+    matrices = np.stack([draw.matrix for draw in draws])
+    flat = len(crop_size) == 3 and _is_flat(matrices) and size[0] >= crop_size[0]
+    if (
+        flat
+    ):  # nothing leaves its slice: slices become channels of a 2-D problem, several times faster
+        block = _pick_slices(
+            block, centres[:, 0] - starts[:, 0], matrices[:, 0, 0], int(crop_size[0])
+        )
+        grid = _grid(
+            matrices[:, 1:, 1:], centres[:, 1:] - starts[:, 1:], crop_size[1:], size[1:], device
+        )
+        bs, ch, d, h, w = block.shape
+        image = block[:, :-1].reshape(bs, (ch - 1) * d, h, w).float()
+        image = F.grid_sample(image, grid, mode="bilinear", align_corners=True)
+        segment = F.grid_sample(block[:, -1].float(), grid, mode="nearest", align_corners=True)
+        return image.reshape(bs, ch - 1, *crop_size), segment.long()
+    grid = _grid(matrices, centres - starts, crop_size, size, device)
+    image = F.grid_sample(block[:, :-1].float(), grid, mode="bilinear", align_corners=True)
+    segment = F.grid_sample(block[:, -1:].float(), grid, mode="nearest", align_corners=True)
+    return image, segment[:, 0].long()
+
+
+def _is_flat(matrices: np.ndarray) -> bool:
+    return not matrices[:, 0, 1:].any() and not matrices[:, 1:, 0].any()
+
+
+def _pick_slices(block: Tensor, centres: np.ndarray, strides: np.ndarray, depth: int) -> Tensor:
+    """Every stride-th slice around each centre, clamped to the block; (bs, ch + 1, depth, h, w)."""
+    offsets = np.arange(depth) - (depth - 1) / 2
+    wanted = np.rint(centres[:, None] + strides[:, None] * offsets).astype(int)
+    inside = (wanted >= 0) & (wanted < block.shape[2])
+    picked = [
+        block[n, :, torch.from_numpy(np.clip(one, 0, block.shape[2] - 1))]
+        for n, one in enumerate(wanted)
+    ]
+    batch = torch.stack(picked)
+    if not inside.all():
+        batch = batch * torch.from_numpy(inside).to(batch.device)[:, None, :, None, None]
+    return batch
+
+
+def _grid(
+    matrices: np.ndarray,
+    centres: np.ndarray,
+    crop_size: Sequence[int],
+    size: np.ndarray,
+    device: torch.device,
+) -> Tensor:
+    """Sampling positions for grid_sample, which counts (x, y, z) from -1 to 1 over a block."""
+    axes = [torch.arange(n, dtype=torch.float32) - (n - 1) / 2 for n in crop_size]
+    offsets = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)
+    turned = torch.einsum("bij,...j->b...i", torch.from_numpy(matrices).float(), offsets)
+    positions = turned + torch.from_numpy(centres).float().reshape(
+        len(centres), *[1] * len(crop_size), -1
+    )
+    span = torch.from_numpy(np.maximum(np.asarray(size) - 1, 1)).float()
+    return (positions * 2 / span - 1).flip(-1).to(device)
+
+
+def _intensity(image: Tensor, draws: Sequence[Draw], seeds: Sequence[int]) -> Tensor:
+    """Contrast, brightness, gamma, blur and noise, in place where that saves a copy."""
+
+    def column(values: Sequence[float]) -> Tensor:
+        return torch.tensor(values, dtype=torch.float32, device=image.device).reshape(
+            -1, *[1] * (image.ndim - 1)
+        )
+
+    if any(draw.contrast != 1 or draw.brightness for draw in draws):
+        mean = image.mean(dim=tuple(range(1, image.ndim)), keepdim=True)
+        contrast = column([draw.contrast for draw in draws])
+        image = image.mul_(contrast).add_(
+            mean * (1 - contrast) + column([draw.brightness for draw in draws])
+        )
+    for number, draw in enumerate(draws):  # the rest concerns a part of the samples only
+        if draw.gamma != 1:
+            image[number].clamp_(min=0).pow_(draw.gamma)
+        if draw.blur:
+            image[number] = _blur(image[number], draw.blur)
+        if draw.noise:
+            chance = torch.Generator(device=image.device).manual_seed(seeds[number] % 2**63)
+            noise = torch.randn(image[number].shape, generator=chance, device=image.device)
+            image[number].add_(noise, alpha=draw.noise)
+    return image
+
+
+def _blur(image: Tensor, sigma: float) -> Tensor:
+    """An in-plane Gaussian over (..., h, w)."""
+    radius = max(1, math.ceil(2 * sigma))
+    offsets = torch.arange(-radius, radius + 1, dtype=torch.float32, device=image.device)
+    kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
+    kernel /= kernel.sum()
+    flat = image.reshape(-1, 1, *image.shape[-2:])
+    flat = F.pad(flat, (radius, radius, radius, radius), mode="replicate")
+    flat = F.conv2d(flat, kernel.reshape(1, 1, -1, 1))
+    return F.conv2d(flat, kernel.reshape(1, 1, 1, -1)).reshape(image.shape)

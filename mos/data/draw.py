@@ -1,0 +1,125 @@
+"""What chance decides for one training sample: window, geometry, intensity. One seed, one sample."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+LEVELS = (0, 1, 2, 3)
+# Slices this much thicker than pixels make rotation out of the plane a blur of slices, not a view.
+ANISOTROPIC = 3.0
+ROTATION_IN_PLANE, ROTATION_OUT_OF_PLANE = math.radians(45), math.radians(25)
+SCALE = (0.75, 1.3)
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One sample's fate.
+
+    Attributes:
+        centre: window centre in stored voxels, one number per axis of (d, h, w) or (h, w).
+        matrix: (dims, dims): from an offset in the crop to an offset in the stored grid, in voxels.
+        contrast, brightness, gamma: intensity is ((x - mean) * contrast + mean + brightness) ** gamma.
+        noise: standard deviation of Gaussian noise, in units of the full range.
+        blur: standard deviation of an in-plane Gaussian, in pixels; 0 is none.
+    """
+
+    centre: np.ndarray
+    matrix: np.ndarray
+    contrast: float = 1.0
+    brightness: float = 0.0
+    gamma: float = 1.0
+    noise: float = 0.0
+    blur: float = 0.0
+
+    @property
+    def moves_grid(self) -> bool:
+        """Whether the crop is anything but a block of stored voxels."""
+        return not np.array_equal(self.matrix, np.eye(len(self.matrix)))
+
+
+def draw_sample(
+    seed: int,
+    *,
+    level: int,
+    box: Sequence[tuple[int, int]],
+    crop_size: Sequence[int],
+    spacing: Sequence[float],
+    deep_maxscale: int = 1,
+) -> Draw:
+    """Draws one sample; the same arguments give the same sample on every machine.
+
+    Args:
+        level: 0 centre crop; 1 random crop; 2 and flips, rotation and scaling; 3 and contrast,
+            brightness, gamma, noise and blur.
+        box: half-open part of the stored grid that is image, per axis of the crop.
+        crop_size: (d, h, w) or (h, w) voxels.
+        spacing: mm per voxel along the axes of the crop.
+        deep_maxscale: (d, h, w) crops take every s-th slice, s drawn from 1 .. this.
+    """
+    random = np.random.Generator(np.random.PCG64(seed))
+    dims = len(crop_size)
+    stride = 1
+    if dims == 3 and deep_maxscale > 1:
+        depth = box[0][1] - box[0][0]
+        most = max(1, (depth - 1) // max(1, crop_size[0] - 1))
+        stride = int(random.integers(1, min(deep_maxscale, most) + 1))
+    extent = [crop_size[0] * stride, *crop_size[1:]] if dims == 3 else list(crop_size)
+    centre = np.array(
+        [_centre(random, level, one, size) for one, size in zip(box, extent, strict=True)]
+    )
+    matrix = _geometry(random, spacing) if level >= 2 else np.eye(dims)
+    if dims == 3:
+        matrix[:, 0] *= stride
+    if level < 3:
+        return Draw(centre, matrix)
+    return Draw(
+        centre,
+        matrix,
+        contrast=_maybe(random, 0.5, 0.7, 1.4, 1.0),
+        brightness=_maybe(random, 0.5, -0.1, 0.1, 0.0),
+        gamma=_maybe(random, 0.5, 0.7, 1.5, 1.0),
+        noise=_maybe(random, 0.3, 0.0, 0.06, 0.0),
+        blur=_maybe(random, 0.2, 0.4, 1.0, 0.0),
+    )
+
+
+def _centre(random: np.random.Generator, level: int, span: tuple[int, int], size: int) -> float:
+    """A window centre along one axis: the middle, or such that the window stays on the image."""
+    start, stop = span
+    if level == 0 or stop - start <= size:
+        # An odd remainder leaves the extra voxel at the end, as a slice [start : start + size] does.
+        return start + (stop - start - size) // 2 + (size - 1) / 2
+    return int(random.integers(start, stop - size + 1)) + (size - 1) / 2
+
+
+def _maybe(
+    random: np.random.Generator, chance: float, low: float, high: float, off: float
+) -> float:
+    value = float(random.uniform(low, high))
+    return value if random.random() < chance else off
+
+
+def _geometry(random: np.random.Generator, spacing: Sequence[float]) -> np.ndarray:
+    """Flips, rotation and scaling as a matrix in voxels; rotation is rigid in millimetres."""
+    dims = len(spacing)
+    mm = np.diag(np.asarray(spacing, dtype=float))
+    flat = dims == 3 and spacing[0] > ANISOTROPIC * min(spacing[1:])
+    matrix = np.eye(dims)
+    planes = [(dims - 2, dims - 1)] if dims == 2 or flat else [(1, 2), (0, 1), (0, 2)]
+    for first, second in planes:
+        most = (
+            ROTATION_IN_PLANE if (first, second) == (dims - 2, dims - 1) else ROTATION_OUT_OF_PLANE
+        )
+        angle = _maybe(random, 0.6, -most, most, 0.0)
+        turn = np.eye(dims)
+        turn[first, first] = turn[second, second] = math.cos(angle)
+        turn[first, second], turn[second, first] = -math.sin(angle), math.sin(angle)
+        matrix = matrix @ turn
+    scale = math.exp(_maybe(random, 0.6, math.log(SCALE[0]), math.log(SCALE[1]), 0.0))
+    scales = np.full(dims, scale)
+    flips = np.where(random.random(dims) < 0.5, -1.0, 1.0)
+    if flat:
+        scales[0], flips[0] = 1.0, 1.0
+    return np.linalg.inv(mm) @ matrix @ mm @ np.diag(scales * flips)

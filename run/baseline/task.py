@@ -1,0 +1,276 @@
+"""Segmentation as the engine sees it: a Task record of plain functions."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mos.data.bundle import Bundle, check_labels, highest_label
+from mos.engine.device import Machine
+from mos.engine.task import Batch, Scores, Task
+from mos.errors import BadInput
+from mos.losses.dice_ce import dice_ce
+from mos.metrics.segmentation import case_means, score_case, split_summary
+from mos.networks.table import NETWORKS
+from run.baseline.dataset import crop_dataset, inside, spacings_of, volume_dataset
+from run.baseline.infer import labels_of, predict_probabilities
+from run.baseline.model_arguments import ModelArguments
+
+# Reading every label of a larger file costs more than a look when training meets it.
+CHECK_LABELS_BELOW = 4 << 30
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The label ids of a run: how many there are, which are learnt, which are scored."""
+
+    count: int
+    names: Mapping[int, str]
+    train: tuple[int, ...]
+    evaluate: tuple[int, ...]
+
+
+def labels_for(options: ModelArguments, bundle: Bundle) -> Labels:
+    """Settles the label lists: what is asked for, checked against what the file says.
+
+    Raises:
+        BadInput: an id the file does not annotate or the network has no channel for.
+    """
+    known = bundle.label_names
+    size = sum(tensor.nbytes for tensor in bundle.tensors.values())
+    if options.label_count:
+        count = options.label_count
+    elif known:
+        count = max(known) + 1
+    else:
+        count = highest_label(bundle) + 1
+    if size < CHECK_LABELS_BELOW:
+        check_labels(bundle, count)
+    if count < 2:
+        raise BadInput(f"{bundle.path}: holds no label besides background")
+    annotated = tuple(bundle.manifest.get("annotated", range(1, count)))
+    train = options.dataset_train_labels or tuple(label for label in annotated if label < count)
+    evaluate = options.dataset_eval_labels or train
+    for name, labels in (("dataset_train_labels", train), ("dataset_eval_labels", evaluate)):
+        for label in labels:
+            if label >= count:
+                raise BadInput(
+                    f"--{name}: id {label} needs --label_count {label + 1} or more; it is {count}"
+                )
+            if label not in annotated:
+                raise BadInput(
+                    f"--{name}: id {label} is not annotated in {bundle.path}; annotated: {list(annotated)}"
+                )
+    if not set(evaluate) <= set(train):
+        extra = sorted(set(evaluate) - set(train))
+        raise BadInput(
+            f"--dataset_eval_labels: ids {extra} are not learnt; add them to --dataset_train_labels"
+        )
+    return Labels(
+        count,
+        {i: known.get(i, "background" if i == 0 else f"label {i}") for i in range(count)},
+        train,
+        evaluate,
+    )
+
+
+def build_network(
+    options: ModelArguments,
+    *,
+    in_channels: int,
+    label_count: int,
+    spacing: Sequence[float],
+    channels_last: bool,
+) -> nn.Module:
+    """The network of a run with weights drawn from `--seed`.
+
+    Args:
+        spacing: (d, h, w) in mm, which decides how the network pools.
+    """
+    torch.manual_seed(options.seed)
+    network = NETWORKS[options.model].build(
+        in_channels=in_channels,
+        label_count=label_count,
+        crop_size=options.dataset_crop_size,
+        spacing=tuple(spacing)[-options.dims :],
+        channels=options.model_channels,
+        norm=options.norm,
+        dropout=options.model_dropout,
+    )
+    if channels_last:
+        network = network.to(memory_format=_channels_last(options.dims))
+    return network
+
+
+def _channels_last(dims: int) -> torch.memory_format:
+    return torch.channels_last if dims == 2 else torch.channels_last_3d
+
+
+def typical_spacing(bundle: Bundle, asked: Sequence[float] | None) -> tuple[float, ...]:
+    """The median spacing (d, h, w) of the training volumes, in mm."""
+    return tuple(
+        float(v) for v in np.median(np.array(spacings_of(bundle, "train3d", asked)), axis=0)
+    )
+
+
+def make_task(options: ModelArguments, bundle: Bundle, labels: Labels, machine: Machine) -> Task:
+    """Everything the engine needs to train and score a segmentation network.
+
+    Raises:
+        BadInput: options and dataset file do not fit each other.
+    """
+    stored = tuple(bundle.tensors["train3d"].shape[3:])
+    if options.dataset_image_size not in (None, stored):
+        raise BadInput(
+            f"--dataset_image_size {','.join(map(str, options.dataset_image_size))}: {bundle.path} "
+            f"stores {stored[0]},{stored[1]}"
+        )
+    asked = options.dataset_spacing
+    voxels = _voxel_device(options, bundle, machine)
+    train = crop_dataset(
+        bundle,
+        crop_size=options.dataset_crop_size,
+        level=options.image_enhance_level,
+        deep_maxscale=options.dataset_crop_deep_maxscale,
+        label_count=labels.count,
+        asked_spacing=asked,
+        device=machine.device,
+        voxels=voxels,
+    )
+    place = {"asked_spacing": asked, "device": machine.device, "voxels": voxels}
+    # channels_last speeds up batch norm's neighbours and slows down instance norm on a CPU.
+    last = options.norm == "batch"
+    network = build_network(
+        options,
+        in_channels=bundle.channels,
+        label_count=labels.count,
+        spacing=typical_spacing(bundle, asked),
+        channels_last=last,
+    ).to(machine.device)
+    train_labels = labels.train
+
+    def loss(network: nn.Module, batch: Batch) -> Scores:
+        image = batch["image"]
+        if last:
+            image = image.contiguous(memory_format=_channels_last(options.dims))
+        return dice_ce(network(image), batch["segment"], train_labels)
+
+    def predict(network: nn.Module, batch: Batch) -> Tensor:
+        return predict_probabilities(
+            network,
+            batch["image"],
+            dims=options.dims,
+            window=options.dataset_valid_crop_size,
+            overlap=options.dataset_valid_crop_overlap,
+            labels=labels.train,
+            flips=options.valid_flips,
+        )
+
+    def score(probabilities: Tensor, batch: Batch) -> Scores:
+        return score_volumes(probabilities, batch, labels)
+
+    return Task(
+        network=network,
+        datasets={
+            "train": train,
+            "valid": volume_dataset(bundle, "valid3d", **place),
+            "test": volume_dataset(bundle, "test3d", **place),
+        },
+        loss=loss,
+        predict=predict,
+        score=score,
+        reduce=reduce,
+        best=("dice", "max"),
+        picture=picture,
+    )
+
+
+def score_volumes(probabilities: Tensor, batch: Batch, labels: Labels) -> dict[str, Tensor]:
+    """Scores predicted volumes on their real voxels; padding is neither predicted nor scored.
+
+    Args:
+        probabilities: (bs, label_count, d, h, w).
+
+    Returns:
+        The `raw_*` tables of `mos.metrics.segmentation`, (bs, label_count) each, and `epoch_losses`
+        (bs,): the cross-entropy of the reference on the real voxels.
+    """
+    rows: list[dict[str, np.ndarray]] = []
+    losses = []
+    for chances, reference, spacing, box in zip(
+        probabilities, batch["segment"], batch["spacing"], batch["box"], strict=True
+    ):
+        window = inside(box)
+        chances, reference = chances[(slice(None), *window)], reference[window]
+        predicted = labels_of(chances[None])[0].cpu().numpy()
+        rows.append(
+            score_case(predicted, reference.cpu().numpy(), labels.evaluate, labels.count, spacing)
+        )
+        losses.append(_cross_entropy(chances, reference, labels.train))
+    tables = {key: torch.from_numpy(np.stack([row[key] for row in rows])) for key in rows[0]}
+    return tables | {"epoch_losses": torch.stack(losses)}
+
+
+def _cross_entropy(chances: Tensor, reference: Tensor, learnt: Sequence[int]) -> Tensor:
+    """Mean of -log p of the reference over voxels; labels that are not learnt are background."""
+    known = torch.isin(
+        reference, torch.tensor([0, *learnt], device=reference.device, dtype=reference.dtype)
+    )
+    target = torch.where(known, reference, 0).long()
+    right = chances.gather(0, target[None])[0]
+    return -right.clamp_min(1e-7).log().mean(dtype=torch.float64).cpu()
+
+
+def reduce(tables: Scores) -> dict[str, Tensor]:
+    """Per-case means (n,) and the counts of missed and invented structures ()."""
+    raw = {key: value.numpy() for key, value in tables.items() if key.startswith("raw_")}
+    means = {key: torch.from_numpy(np.asarray(value)) for key, value in case_means(raw).items()}
+    summary = split_summary(raw)
+    return means | {key: torch.tensor(int(summary[key])) for key in ("missed", "invented")}
+
+
+def picture(probabilities: Tensor, batch: Mapping[str, Any]) -> Tensor:
+    """(3, h, w) uint8 of the slice with most label: image | reference | prediction, one colour an id."""
+    segment = batch["segment"][0]
+    index = int((segment > 0).sum((1, 2)).argmax())
+    grey = (batch["image"][0, 0, index] * 255).to(torch.uint8).cpu()
+    tiles = [grey.expand(3, -1, -1)]
+    for labels in (segment[index], labels_of(probabilities)[0, index]):
+        colour = _colours(int(probabilities.shape[1]))[labels.cpu().long()].permute(2, 0, 1)
+        tiles.append(torch.where(labels.cpu() > 0, (grey // 2 + colour // 2), grey))
+    return torch.cat(tiles, 2)
+
+
+def _colours(count: int) -> Tensor:
+    """(count, 3) uint8: background black, then hues 62 degrees apart."""
+    import colorsys
+
+    hues = [colorsys.hsv_to_rgb((62 * i % 360) / 360, 1, 1) for i in range(count - 1)]
+    return torch.tensor(
+        [(0, 0, 0), *[tuple(int(255 * v) for v in hue) for hue in hues]], dtype=torch.uint8
+    )
+
+
+def _voxel_device(options: ModelArguments, bundle: Bundle, machine: Machine) -> torch.device:
+    """Where the voxels live: on the GPU when they take less than half of its free memory."""
+    wanted = options.dataset_device
+    if wanted == "cpu" or machine.device.type == "cpu":
+        if wanted not in ("cpu", "auto"):
+            raise BadInput(
+                f"--dataset_device {wanted}: the run computes on the CPU; use cpu or auto"
+            )
+        return torch.device("cpu")
+    size = sum(tensor.nbytes for tensor in bundle.tensors.values())
+    free, _ = torch.cuda.mem_get_info(machine.device)
+    if wanted == "auto":
+        return machine.device if size < free / 2 else torch.device("cpu")
+    if wanted != "cuda":
+        raise BadInput(f"--dataset_device {wanted}: needs auto, cpu or cuda")
+    if size > free:
+        raise BadInput(
+            f"--dataset_device cuda: the file has {size >> 20} MiB, the GPU {free >> 20} MiB free; use auto"
+        )
+    return machine.device
