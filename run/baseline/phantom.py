@@ -1,0 +1,226 @@
+"""The named sets of the built-in phantom, written as dataset files when a run first asks for them."""
+
+import os
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import mos
+from mos.data.phantom import LABELS, VERSION, WORLDS, Volume, make_volume, patient_phases
+from mos.data.split import split_patients
+from mos.data.write import write_bundle
+from mos.engine.progress import progress
+from mos.errors import BadInput
+from mos.folders import dataset_path
+from mos.io.prepare import Preparation
+
+TASK = "baseline"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhantomSet:
+    """What a phantom file holds."""
+
+    kind: str = "main"
+    patients: tuple[str, int]  # first part of the names, how many
+    world: str = "home"  # whose scanner, a key of mos.data.phantom.WORLDS
+    annotated: tuple[int, ...] = (1, 2, 3, 4)
+    fold: int | None = None  # None: everything is for training
+    shape: tuple[int, int, int] | None = None  # d, h, w; None: the world's
+    spacing: tuple[float, float, float] | None = None
+
+
+_MAIN = PhantomSet(patients=("phantom", 40))
+# Few and coarse voxels, for tests and first tries.
+_TINY = PhantomSet(patients=("tiny", 10), fold=0, shape=(4, 48, 48), spacing=(25.0, 4.0, 4.0))
+
+PHANTOM_SETS: dict[str, PhantomSet] = {
+    **{f"phantom-{fold}": replace(_MAIN, fold=fold) for fold in range(5)},
+    "phantom-all": _MAIN,
+    # Another hospital that never drew the fat; and one that drew nothing but the left ventricle.
+    "phantom-aux": PhantomSet(
+        kind="aux", patients=("neighbour", 30), world="neighbour", annotated=(2, 3, 4)
+    ),
+    "phantom-aux2": PhantomSet(
+        kind="aux", patients=("distant", 30), world="neighbour", annotated=(2,)
+    ),
+    "phantom-zeroshot": PhantomSet(kind="zeroshot", patients=("abroad", 12), world="abroad"),
+    "phantom-pseudo": PhantomSet(kind="pseudo", patients=("unlabelled", 24), annotated=()),
+    "phantom-tiny": _TINY,
+    "phantom-tiny-aux": replace(
+        _TINY,
+        kind="aux",
+        patients=("tinyaux", 8),
+        world="neighbour",
+        annotated=(2, 3, 4),
+        fold=None,
+    ),
+    "phantom-tiny-zeroshot": replace(
+        _TINY, kind="zeroshot", patients=("tinyzeroshot", 4), world="abroad", fold=None
+    ),
+    "phantom-tiny-pseudo": replace(
+        _TINY, kind="pseudo", patients=("tinypseudo", 6), annotated=(), fold=None
+    ),
+}
+
+
+def ensure(name: str) -> Path | None:
+    """Makes the dataset file of a phantom set if it is not there yet.
+
+    The file appears whole or not at all; two processes that make it at once write the same voxels.
+
+    Returns:
+        The file, or None when the name is no phantom's (it does not begin with `phantom-`).
+
+    Raises:
+        BadInput: a phantom that does not exist, or the file cannot be written.
+    """
+    if name != "phantom" and not name.startswith("phantom-"):
+        return None
+    if name not in PHANTOM_SETS:
+        raise BadInput(f"dataset {name!r}: no such phantom; there are: {', '.join(PHANTOM_SETS)}")
+    path = dataset_path(TASK, name)
+    if not path.exists():
+        print(f"making the built-in dataset {name} (once): {path}", file=sys.stderr, flush=True)
+        _write(name, path)
+    return path
+
+
+def phantom_cases(name: str) -> list[tuple[str, str]]:
+    """(patient, volume) of every case of a set, in the order of its file."""
+    prefix, count = PHANTOM_SETS[name].patients
+    patients = (f"{prefix}{number:03d}" for number in range(1, count + 1))
+    return [(patient, phase) for patient in patients for phase in patient_phases(patient)]
+
+
+def phantom_volume(name: str, patient: str, phase: str) -> Volume:
+    """A case of a set with all four true labels, whatever the set's file shows of them.
+
+    What `phantom-pseudo` keeps to itself: case `unlabelled001_ed` is patient `unlabelled001`, phase `ed`.
+    """
+    chosen = PHANTOM_SETS[name]
+    return make_volume(
+        patient, phase, world=chosen.world, shape=chosen.shape, spacing=chosen.spacing
+    )
+
+
+def annotated_segment(name: str, volume: Volume) -> np.ndarray:
+    """The labels (d, h, w) uint8 that the set annotates; the others are background."""
+    return volume.segment * np.isin(volume.segment, PHANTOM_SETS[name].annotated)
+
+
+def export_nifti(name: str, folder: Path, *, patients: int = 0) -> list[str]:
+    """Writes cases of a set as `images/<case>.nii.gz` and, where annotated, `labels/<case>.nii.gz`.
+
+    The images hold what the scanner stored (int16); prepared by the builder they give the voxels of the
+    dataset file.
+
+    Args:
+        patients: how many patients, from the first; 0 = all.
+
+    Returns:
+        The case ids.
+    """
+    import nibabel
+
+    for part in ("images", "labels") if PHANTOM_SETS[name].annotated else ("images",):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    cases = phantom_cases(name)
+    kept = list(dict.fromkeys(patient for patient, _ in cases))[: patients or None]
+    written = []
+    for patient, phase in (case for case in cases if case[0] in kept):
+        volume = phantom_volume(name, patient, phase)
+        # NIfTI counts x, y towards right and front, we towards left and back.
+        affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ _affine(volume)
+        arrays = {"images": volume.signal}
+        if PHANTOM_SETS[name].annotated:
+            arrays["labels"] = annotated_segment(name, volume)
+        for part, array in arrays.items():
+            image = nibabel.Nifti1Image(np.ascontiguousarray(array.transpose(2, 1, 0)), affine)
+            image.header.set_xyzt_units("mm")
+            nibabel.save(image, folder / part / f"{patient}_{phase}.nii.gz")
+        written.append(f"{patient}_{phase}")
+    return written
+
+
+def _write(name: str, path: Path) -> None:
+    chosen, cases = PHANTOM_SETS[name], phantom_cases(name)
+    world = WORLDS[chosen.world]
+    shape, spacing = chosen.shape or world.shape, chosen.spacing or world.spacing
+    volumes = np.zeros((len(cases), 2, *shape), np.uint8)
+    axes = np.zeros((len(cases), shape[0]), np.float32)
+    records: list[dict[str, Any]] = [{}] * len(cases)
+    for row, volume in progress(_make(name, cases), total=len(cases), title=name):
+        volumes[row] = volume.image, annotated_segment(name, volume)
+        axes[row] = volume.axis
+        records[row] = _record(*cases[row], volume, bool(chosen.annotated))
+    write_bundle(
+        path,
+        task=TASK,
+        name=name,
+        kind=chosen.kind,
+        volumes=volumes,
+        axes=axes,
+        cases=records,
+        parts=_parts(chosen, [patient for patient, _ in cases]),
+        labels={label: LABELS[label] for label in (0, *chosen.annotated)},
+        preparation=Preparation(spacing=spacing, size=shape).to_json(),
+        version=mos.__version__,
+    )
+
+
+def _make(name: str, cases: list[tuple[str, str]]) -> Iterator[tuple[int, Volume]]:
+    """(row, volume) as they get ready. Threads do: numpy works outside the interpreter's lock."""
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        futures = {pool.submit(phantom_volume, name, *case): row for row, case in enumerate(cases)}
+        for future in as_completed(list(futures)):
+            yield futures.pop(future), future.result()
+
+
+def _parts(chosen: PhantomSet, patients: list[str]) -> dict[str, list[int]]:
+    """Rows of each 3-D tensor."""
+    everything = list(range(len(patients)))
+    if chosen.kind != "main":
+        return {"train3d" if chosen.kind == "aux" else "crop3d": everything}
+    if chosen.fold is None:
+        return {"train3d": everything, "valid3d": [], "test3d": []}
+    split = split_patients(patients, chosen.fold)
+    return {
+        f"{part}3d": [row for row in everything if patients[row] in split[part]]
+        for part in ("train", "valid", "test")
+    }
+
+
+def _affine(volume: Volume) -> np.ndarray:
+    """Voxel (x, y, z) to mm in LPS: the middle of the picture at x = y = 0, the first slice at z = 0."""
+    d, h, w = volume.image.shape
+    step_z, step_y, step_x = volume.spacing
+    affine = np.diag([step_x, step_y, step_z, 1.0])
+    affine[:2, 3] = -(w - 1) / 2 * step_x, -(h - 1) / 2 * step_y
+    return affine
+
+
+def _record(patient: str, phase: str, volume: Volume, labelled: bool) -> dict[str, Any]:
+    source = [f"phantom version {VERSION}"]
+    return {
+        "id": f"{patient}_{phase}",
+        "patient": patient,
+        "source": source,
+        "label_source": source if labelled else [],
+        "original_shape": list(volume.image.shape),
+        "original_spacing": list(volume.spacing),
+        "affine": _affine(volume).tolist(),
+        "orientation": "LPS",
+        "spacing": list(volume.spacing),
+        "box": [[0, n] for n in volume.image.shape],
+        "origin": [0, 0, 0],
+        "intensity": [list(volume.intensity)],
+        "labels_cut": 0,
+        "group": volume.group,
+        "phantom_version": VERSION,
+    }
