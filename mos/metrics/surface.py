@@ -5,8 +5,8 @@ counts as another label. These are the voxels MedPy and MONAI take. An image of 
 no inside along d, so each voxel would be outline and distances those of filled areas; an axis of
 one voxel is therefore left out, and the outline of a slice is its in-plane (4-neighbour) one.
 
-Other definitions: MedPy pools both directions before the percentile of `hd95` (lower or equal to
-ours in most cases); MONAI 1.6 gives nan instead of inf for a missed structure's percentile;
+Other definitions: MedPy's `hd95` pools both directions before the percentile, so the better one
+dilutes the worse; MONAI 1.6 gives nan, not inf, for the percentile of a missed structure;
 surface-distance puts surface elements on voxel corners and weighs distances by their area.
 """
 
