@@ -1,6 +1,7 @@
 """The two texts about options that a user reads: `--help` and `--dry_run`."""
 
 import argparse
+import shutil
 from collections.abc import Iterable, Mapping
 
 from mos.option_values import REQUIRED, Option
@@ -21,8 +22,9 @@ def help_text(
     parser = argparse.ArgumentParser(
         prog=prog, description=description, add_help=False, usage="%(prog)s [--option value ...]"
     )
+    width = max(60, min(110, shutil.get_terminal_size((112, 24)).columns - 2))
     parser.formatter_class = lambda prog: argparse.HelpFormatter(
-        prog, max_help_position=34, width=110
+        prog, max_help_position=34, width=width
     )
     parser.epilog = _RULE if env else None
     groups: dict[str, argparse._ArgumentGroup] = {}
