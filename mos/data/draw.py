@@ -47,6 +47,7 @@ def draw_sample(
     crop_size: Sequence[int],
     spacing: Sequence[float],
     deep_maxscale: int = 1,
+    flip_axes: str = "hw",
 ) -> Draw:
     """Draws one sample; the same arguments give the same sample on every machine.
 
@@ -57,6 +58,7 @@ def draw_sample(
         crop_size: (d, h, w) or (h, w) voxels.
         spacing: mm per voxel along the axes of the crop.
         deep_maxscale: (d, h, w) crops take every s-th slice, s drawn from 1 .. this.
+        flip_axes: axes that may be mirrored, letters out of d, h, w.
     """
     random = np.random.Generator(np.random.PCG64(seed))
     dims = len(crop_size)
@@ -69,7 +71,7 @@ def draw_sample(
     centre = np.array(
         [_centre(random, level, one, size) for one, size in zip(box, extent, strict=True)]
     )
-    matrix = _geometry(random, spacing) if level >= 2 else np.eye(dims)
+    matrix = _geometry(random, spacing, flip_axes) if level >= 2 else np.eye(dims)
     if dims == 3:
         matrix[:, 0] *= stride
     if level < 3:
@@ -101,7 +103,7 @@ def _maybe(
     return value if random.random() < chance else off
 
 
-def _geometry(random: np.random.Generator, spacing: Sequence[float]) -> np.ndarray:
+def _geometry(random: np.random.Generator, spacing: Sequence[float], flip_axes: str) -> np.ndarray:
     """Flips, rotation and scaling as a matrix in voxels; rotation is rigid in millimetres."""
     dims = len(spacing)
     mm = np.diag(np.asarray(spacing, dtype=float))
@@ -119,7 +121,8 @@ def _geometry(random: np.random.Generator, spacing: Sequence[float]) -> np.ndarr
         matrix = matrix @ turn
     scale = math.exp(_maybe(random, 0.6, math.log(SCALE[0]), math.log(SCALE[1]), 0.0))
     scales = np.full(dims, scale)
-    flips = np.where(random.random(dims) < 0.5, -1.0, 1.0)
+    may_flip = np.array([axis in flip_axes for axis in "dhw"[-dims:]])
+    flips = np.where((random.random(dims) < 0.5) & may_flip, -1.0, 1.0)
     if flat:
-        scales[0], flips[0] = 1.0, 1.0
+        scales[0] = 1.0
     return np.linalg.inv(mm) @ matrix @ mm @ np.diag(scales * flips)

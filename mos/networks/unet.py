@@ -1,8 +1,10 @@
-"""`unet`: the residual U-Net of MONAI, 2-D and 3-D, pooled according to the voxel's shape.
+"""`unet`: the plain U-Net, 2-D and 3-D, with strides and kernels that follow the voxel's shape.
 
-Kerfoot et al. 2018, "Left-Ventricle Quantification Using Residual U-Net": an encoder of strided
-residual units and a decoder of transposed convolutions. An axis is halved only while its voxels are
-not yet the longest, so 10 mm slices are not pooled away before their pixels have caught up.
+Ronneberger et al. 2015; Çiçek et al. 2016 in 3-D. Two convolutions with norm and leaky ReLU a level,
+strided convolutions down, transposed ones up, skips between, as MONAI's DynUNet builds it without
+its deep supervision. An axis is halved only while its voxels are not yet the longest, and is not
+convolved while they are more than twice as long as the shortest (Isensee et al. 2021), so 10 mm
+slices are not mixed or pooled away before their pixels have caught up.
 """
 
 from __future__ import annotations
@@ -14,37 +16,40 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import nn
 
+DIMS = (2, 3)
 _NORMS = {
     "batch": "batch",
     "instance": ("instance", {"affine": True}),
     "group": ("group", {"num_groups": 8}),
 }
+_LEAKY_RELU = ("leakyrelu", {"inplace": True, "negative_slope": 0.01})
+Sizes = list[tuple[int, ...]]
 
-DIMS = (2, 3)
 
+def plan_levels(size: Sequence[int], spacing: Sequence[float], levels: int) -> tuple[Sizes, Sizes]:
+    """Kernels and strides of an encoder, per level; the first stride is 1.
 
-def strides_for(
-    size: Sequence[int], spacing: Sequence[float], levels: int
-) -> list[tuple[int, ...]]:
-    """Strides between the levels of an encoder.
-
-    An axis is halved when its voxels are less than twice as long as the shortest axis' voxels
-    at that level and at least 4 voxels remain.
+    An axis is halved when its voxels are less than twice as long as the shortest that can be
+    halved and at least 8 of them remain; it is convolved over when they are at most twice as long
+    as the shortest.
 
     Args:
         size: crop size in voxels, (h, w) or (d, h, w).
         spacing: mm along the same axes.
-        levels: number of resolutions; one stride less is returned.
+        levels: number of resolutions.
     """
-    now, mm, strides = list(size), list(spacing), []
-    for _ in range(levels - 1):
-        able = [n % 2 == 0 and n >= 8 for n in now]
+    now, mm = list(size), list(spacing)
+    kernels: Sizes = []
+    strides: Sizes = [(1,) * len(now)]
+    for _ in range(levels):
+        kernels.append(tuple(3 if m <= 2 * min(mm) else 1 for m in mm))
+        able = [n >= 8 for n in now]
         shortest = min((m for m, ok in zip(mm, able, strict=True) if ok), default=0.0)
         stride = tuple(2 if ok and m < 2 * shortest else 1 for ok, m in zip(able, mm, strict=True))
-        now = [n // s for n, s in zip(now, stride, strict=True)]
+        now = [math.ceil(n / s) for n, s in zip(now, stride, strict=True)]
         mm = [m * s for m, s in zip(mm, stride, strict=True)]
         strides.append(stride)
-    return strides
+    return kernels, strides[:levels]
 
 
 def build(
@@ -57,28 +62,30 @@ def build(
     norm: str,
     dropout: float,
 ) -> nn.Module:
-    """The network: (bs, in_channels, *size) -> logits (bs, label_count, *size).
+    """The network: (bs, in_channels, *size) -> logits (bs, label_count, *size), any size.
 
     Args:
         crop_size: (h, w) or (d, h, w): sets dimensions and strides.
         spacing: mm along the same axes.
         channels: features per level, finest first.
         norm: batch, instance or group.
+        dropout: probability, 0 for none.
     """
-    from monai.networks.nets.unet import UNet
+    from monai.networks.nets.dynunet import DynUNet
 
     from mos.networks.padding import PadToMultiple
 
-    dims = len(crop_size)
-    strides = strides_for(crop_size, spacing, len(channels))
-    network = UNet(
-        spatial_dims=dims,
+    kernels, strides = plan_levels(crop_size, spacing, len(channels))
+    network = DynUNet(
+        spatial_dims=len(crop_size),
         in_channels=in_channels,
         out_channels=label_count,
-        channels=tuple(channels),
+        kernel_size=kernels,
         strides=strides,
-        num_res_units=2,
-        norm=_NORMS[norm],
-        dropout=dropout,
+        upsample_kernel_size=strides[1:],
+        filters=tuple(channels),
+        norm_name=_NORMS[norm],
+        act_name=_LEAKY_RELU,
+        dropout=dropout or None,
     )
     return PadToMultiple(network, [math.prod(column) for column in zip(*strides, strict=True)])

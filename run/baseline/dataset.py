@@ -26,18 +26,14 @@ class CropDataset:
     crop_size: tuple[int, ...]
     level: int
     deep_maxscale: int
-    label_count: int
+    flip_axes: str
     device: torch.device
 
     def __len__(self) -> int:
         return len(self.tensor)
 
     def batch(self, indices: Sequence[int], seeds: Sequence[int]) -> Mapping[str, Any]:
-        """`image` (bs, ch, *crop_size) float32 and `segment` (bs, *crop_size) int64.
-
-        Raises:
-            BadInput: a label id that the network has no channel for.
-        """
+        """`image` (bs, ch, *crop_size) float32 and `segment` (bs, *crop_size) int64."""
         draws = [
             draw_sample(
                 seed,
@@ -46,6 +42,7 @@ class CropDataset:
                 crop_size=self.crop_size,
                 spacing=self.spacings[index],
                 deep_maxscale=self.deep_maxscale,
+                flip_axes=self.flip_axes,
             )
             for index, seed in zip(indices, seeds, strict=True)
         ]
@@ -113,7 +110,7 @@ def crop_dataset(
     crop_size: tuple[int, ...],
     level: int,
     deep_maxscale: int,
-    label_count: int,
+    flip_axes: str,
     asked_spacing: Sequence[float] | None,
     device: torch.device,
     voxels: torch.device,
@@ -156,7 +153,7 @@ def crop_dataset(
         crop_size,
         level,
         deep_maxscale,
-        label_count,
+        flip_axes,
         device,
     )
 

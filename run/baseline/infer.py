@@ -20,7 +20,7 @@ def predict_probabilities(
     window: Sequence[int],
     overlap: float,
     labels: Sequence[int],
-    flips: bool = False,
+    flip_axes: str = "",
 ) -> Tensor:
     """Label probabilities of whole volumes.
 
@@ -33,12 +33,12 @@ def predict_probabilities(
         window: (d, h, w) voxels of the window; 2-D uses its (h, w).
         overlap: share by which neighbouring windows overlap.
         labels: ids that count; the others' probabilities go to background.
-        flips: average over all flips of the window's axes.
+        flip_axes: average over all flips of these axes, letters out of d, h, w.
 
     Returns:
         (bs, label_count, d, h, w) float32, sum 1 over labels.
     """
-    forward = _flipped(network, dims) if flips else network
+    forward = _flipped(network, dims, flip_axes) if flip_axes else network
     if dims == 3:
         return marginal_probabilities(_slide(forward, image, window, overlap), labels)
     bs, ch, d, h, w = image.shape
@@ -65,10 +65,10 @@ def _slide(
     ).float()
 
 
-def _flipped(network: nn.Module, dims: int) -> Callable[[Tensor], Tensor]:
+def _flipped(network: nn.Module, dims: int, flip_axes: str) -> Callable[[Tensor], Tensor]:
     """The network averaged over every combination of flips of its spatial axes."""
-    axes = range(2, 2 + dims)
-    flips = [list(c) for count in range(dims + 1) for c in itertools.combinations(axes, count)]
+    axes = [2 + place for place, axis in enumerate("dhw"[-dims:]) if axis in flip_axes]
+    flips = [list(c) for count in range(len(axes) + 1) for c in itertools.combinations(axes, count)]
 
     def forward(image: Tensor) -> Tensor:
         total = None

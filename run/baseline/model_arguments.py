@@ -83,6 +83,10 @@ class ModelArguments(TrainingOptions):
     image_enhance_level: int = option(
         3, "0 centre crop, 1 random crop, 2 and flips, rotation, scaling, 3 and intensity"
     )
+    image_flip_axes: str = option(
+        "hw",
+        "axes that levels 2 and 3 may mirror, letters out of d, h, w; w alone where up is not down",
+    )
 
     # Model
     model: Literal[tuple(NETWORKS)] = option("unet", "network")
@@ -97,7 +101,7 @@ class ModelArguments(TrainingOptions):
     )
     model_dropout: float = option(0.0, "dropout probability inside the network")
     valid_flips: bool = option(
-        False, "average the prediction over flips at evaluation (slower, often better)"
+        False, "average the prediction over flips of --image_flip_axes (slower, often better)"
     )
 
     @property
@@ -142,6 +146,10 @@ class ModelArguments(TrainingOptions):
             raise BadInput(f"--model_dropout {self.model_dropout}: needs 0 to below 1")
         if not 0 <= self.image_enhance_level <= 3:
             raise BadInput(f"--image_enhance_level {self.image_enhance_level}: needs 0, 1, 2 or 3")
+        if not set(self.image_flip_axes) <= set("dhw"):
+            raise BadInput(
+                f"--image_flip_axes {self.image_flip_axes}: needs letters out of d, h, w"
+            )
         if self.dataset_crop_deep_maxscale < 1:
             raise BadInput(
                 f"--dataset_crop_deep_maxscale {self.dataset_crop_deep_maxscale}: needs 1 or more"

@@ -135,7 +135,7 @@ def make_task(options: ModelArguments, bundle: Bundle, labels: Labels, machine: 
         crop_size=options.dataset_crop_size,
         level=options.image_enhance_level,
         deep_maxscale=options.dataset_crop_deep_maxscale,
-        label_count=labels.count,
+        flip_axes=options.image_flip_axes,
         asked_spacing=asked,
         device=machine.device,
         voxels=voxels,
@@ -166,7 +166,7 @@ def make_task(options: ModelArguments, bundle: Bundle, labels: Labels, machine: 
             window=options.dataset_valid_crop_size,
             overlap=options.dataset_valid_crop_overlap,
             labels=labels.train,
-            flips=options.valid_flips,
+            flip_axes=options.image_flip_axes if options.valid_flips else "",
         )
 
     def score(probabilities: Tensor, batch: Batch) -> Scores:
