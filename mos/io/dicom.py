@@ -9,6 +9,8 @@ import numpy as np
 from mos.errors import BadInput
 from mos.io.geometry import Grid
 
+# Compressed transfer syntaxes that pydicom reads without further libraries: deflated, run-length.
+_BY_PYDICOM = ("1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.5")
 # Image direction cosines that differ by more belong to another stack.
 _DIRECTION_TOLERANCE = 1e-2
 # Steps between slices may differ by this part of the usual one; positions are often rounded.
@@ -258,8 +260,8 @@ def _interpolated(pixels: np.ndarray, indices: np.ndarray, count: int) -> np.nda
 def _pixels(one: _Slice) -> np.ndarray:
     """(h, w) of one slice, rescaled by its own slope and intercept.
 
-    Plain pixel data is pydicom's, which notices when some are missing; JPEG, JPEG 2000, JPEG-LS and
-    run-length data are decoded by GDCM inside SimpleITK.
+    Plain and run-length data are pydicom's, which notices when some are missing; JPEG, JPEG 2000 and
+    JPEG-LS are decoded by GDCM inside SimpleITK.
     """
     import SimpleITK as sitk
     from pydicom import dcmread
@@ -267,7 +269,7 @@ def _pixels(one: _Slice) -> np.ndarray:
 
     try:
         syntax = one.header.file_meta.get("TransferSyntaxUID") if one.header.file_meta else None
-        if syntax is not None and syntax.is_compressed and not syntax.is_deflated:
+        if syntax is not None and syntax.is_compressed and syntax not in _BY_PYDICOM:
             return sitk.GetArrayFromImage(sitk.ReadImage(str(one.path), imageIO="GDCMImageIO"))[0]
         data = dcmread(one.path, force=True)
         return np.asarray(apply_modality_lut(data.pixel_array, data))

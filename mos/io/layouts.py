@@ -46,12 +46,18 @@ def find_pairs(images: Sequence[str], labels: str | None, patient: str | None) -
     Raises:
         BadInput: nothing matches, or an image, channel or label is left without its partner.
     """
+    channels = [_matches(one, "--images") for one in images]
     label_files = _matches(labels, "--labels") if labels else []
-    taken = set(label_files)
-    # `folder/*.nii.gz` also matches the labels that lie beside the images.
-    channels = [[f for f in _matches(one, "--images") if f not in taken] for one in images]
-    if not channels or not channels[0]:
-        raise BadInput(f"--images {' '.join(images)}: matches only the labels; widen the pattern")
+    # Where images and labels lie side by side one glob may match both: the narrower one has it.
+    for number, files in enumerate(channels):
+        if len(label_files) <= len(files):
+            channels[number] = [file for file in files if file not in set(label_files)]
+        else:
+            label_files = [file for file in label_files if file not in set(files)]
+    if not channels[0]:
+        raise BadInput(
+            f"--images {' '.join(images)}: matches the same files as --labels; narrow one"
+        )
     names = _names(channels[0])
     rest = [
         pair(names, _names(other), "--images", pattern)

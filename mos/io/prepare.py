@@ -160,7 +160,7 @@ def restore(labels: np.ndarray, case: Mapping[str, Any], reference):
     Raises:
         BadInput: the reference is not the image the case record describes.
     """
-    present = [int(label) for label in np.unique(labels)]
+    present = sorted({0, *np.unique(labels).tolist()})
     return _restore(((label, labels == label) for label in present), case, reference)
 
 

@@ -92,6 +92,8 @@ def _read_file(path: Path):
     import SimpleITK as sitk
 
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    if path.name.lower().endswith((".nii", ".nii.gz")):
+        _need_whole_nifti(path)
     try:
         return sitk.ReadImage(str(path))
     except RuntimeError as error:
@@ -101,6 +103,18 @@ def _read_file(path: Path):
         raise BadInput(
             f"{path}: cannot be read as an image ({reason[:200]}); is it complete? "
             f"Readable are {', '.join(SUFFIXES)} and DICOM folders"
+        ) from error
+
+
+def _need_whole_nifti(path: Path) -> None:
+    """ITK fills what a truncated NIfTI file lacks with zeros and says nothing; nibabel notices."""
+    import nibabel
+
+    try:
+        nibabel.load(path).dataobj[..., -1]
+    except Exception as error:  # gzip, zlib, struct and nibabel each raise their own
+        raise BadInput(
+            f"{path}: cannot be read to its end ({error}); copy the file again"
         ) from error
 
 

@@ -124,6 +124,11 @@ class Options:
         if len(given) != 1:
             found = " and ".join(f"--{flag}" for flag in given) or "none"
             raise BadInput(f"give one of --images, --msd and --nnunet; found {found}")
+        if len(self.images) > 1 and not any(set("*?[") & set(glob) for glob in self.images):
+            raise BadInput(
+                f"--images got {len(self.images)} words without * or ?: the shell has filled in the "
+                f"pattern. Quote it: --images '{Path(self.images[0]).parent}/*'"
+            )
         if self.labels and not self.images:
             raise BadInput(f"--labels belongs to --images; --{given[0]} finds its own")
         if self.images and not self.labels and self.kind != "pseudo":

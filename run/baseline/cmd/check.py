@@ -1,0 +1,70 @@
+"""Says what is in a dataset file, or what is wrong with it."""
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from mos.arguments import option, parse
+from mos.errors import BadInput, run_main
+from mos.folders import dataset_path
+
+TASK = "baseline"
+DESCRIPTION = (
+    "Checks dataset files and prints what is in them.\n"
+    "Give names or paths first: check hippocampus-0 other/baseline-heart-all.pt"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Which files to check."""
+
+    file: tuple[str, ...] = option(
+        (), "names such as hippocampus-0, or paths of .pt files; the flag may be left out"
+    )
+    kind: Literal["auto", "main", "aux", "zeroshot", "pseudo"] = option(
+        "auto", "what the file should be; auto: what its manifest or its keys say"
+    )
+
+    def check(self) -> None:
+        """Raises BadInput when no file is named."""
+        if not self.file:
+            raise BadInput("name a file: .scripts/baseline/cmd/check hippocampus-0")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Checks each file; the first words are files even without a flag."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    for place, word in enumerate(words):
+        if word.startswith("-"):
+            break
+        words[place] = f"--file={word}"  # word for word, so that the parser's count stays right
+    options: Options = parse(
+        Options,
+        words,
+        prog=f".scripts/{TASK}/cmd/check",
+        description=DESCRIPTION,
+        environ=os.environ,
+    ).options
+    from run.baseline.checking import describe
+
+    broken = []
+    for name in options.file:
+        try:
+            for line in describe(_path(name), None if options.kind == "auto" else options.kind):
+                print(line)
+        except BadInput as error:
+            broken.append(str(error))
+    if broken:
+        raise BadInput("\n".join(broken))
+
+
+def _path(name: str) -> Path:
+    return Path(name) if name.endswith(".pt") or "/" in name else dataset_path(TASK, name)
+
+
+if __name__ == "__main__":
+    run_main(main)
