@@ -1,0 +1,157 @@
+"""Finds the runs below `.checkpoint` and puts all their scores into one long table."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from mos import folders
+from mos.report.rows import BrokenFile, read_metric_file
+from mos.report.run_record import Run, read_run
+
+COLUMNS = (
+    "task dataset setting fold run network tag dims aux postfix epoch stage "
+    "case patient label label_name dice iou hd msd state"
+).split()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice:
+    """Something a reader of the tables must know. Empty names mean it concerns all of them."""
+
+    kind: str  # broken, unfinished, no validation, no scores, best, other cases, split, ...
+    dataset: str
+    run: str
+    setting: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collection:
+    """All runs of a task and all their scores.
+
+    `rows` has the columns COLUMNS, one row per run, stage, case and label; dice, iou are 0-1, hd,
+    msd mm; inf where a structure was missed or invented, nan where it is in neither or not scored.
+    """
+
+    root: Path
+    task: str
+    runs: tuple[Run, ...]
+    rows: pd.DataFrame
+    notices: tuple[Notice, ...]
+
+
+def collect(root: Path, task: str) -> Collection:
+    """Reads every run in `<root>/<task>-*/*/`; what cannot be read becomes a notice, never an error."""
+    runs, frames, notices = [], [], []
+    for folder in find_runs(root, task):
+        run = read_run(folder, task)
+        if run.task != task:  # `<task>-*` also matches the folders of a task named `<task>-more`
+            continue
+        runs.append(run)
+        problems = list(run.problems)
+        frames += _score_frames(run, problems)
+        notices += [_notice(run, kind, text) for kind, text in problems]
+    frames = [frame for frame in frames if len(frame)]
+    rows = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=COLUMNS)
+    notices += _comparison_notices(runs, rows)
+    return Collection(root=root, task=task, runs=tuple(runs), rows=rows, notices=tuple(notices))
+
+
+def find_runs(root: Path, task: str) -> list[Path]:
+    """The run folders of a task: those with a run.json, or with an epoch's folder. Sorted."""
+    found = []
+    settings = [f for f in root.iterdir() if f.name.startswith(f"{task}-")] if root.is_dir() else []
+    for setting in filter(Path.is_dir, settings):
+        for folder in filter(Path.is_dir, setting.iterdir()):
+            if (folder / folders.RUN_RECORD).exists() or folders.epoch_folders(folder):
+                found.append(folder)
+    return sorted(found)
+
+
+def _score_frames(run: Run, problems: list[tuple[str, str]]) -> list[pd.DataFrame]:
+    """The scores of the run's shown epoch, one frame per stage but training."""
+    if run.epoch is None:
+        return []
+    frames = []
+    epoch = folders.epoch_folder(run.folder, run.epoch)
+    for path in sorted(epoch.glob("*-metrics.pt")):
+        stage = path.name.removesuffix("-metrics.pt")
+        if stage == "train":
+            continue
+        try:
+            frame, lacks = read_metric_file(path, run.label_names)
+        except BrokenFile as error:
+            problems.append(("broken", f"{epoch.name}/{path.name} is left out: {error}"))
+            continue
+        problems += [("broken", f"{epoch.name}/{path.name}: {text}") for text in lacks]
+        whose = {key: getattr(run, key) for key in COLUMNS[:11] if key != "run"}
+        frames.append(frame.assign(**whose, run=run.name, stage=stage)[COLUMNS])
+    if not any(len(frame) and frame["stage"].iloc[0] == "test" for frame in frames):
+        problems.append(("no scores", f"no test scores of epoch {run.epoch}"))
+    return frames
+
+
+def _comparison_notices(runs: list[Run], rows: pd.DataFrame) -> list[Notice]:
+    """What stands in the way of comparing the runs of a dataset with one another."""
+    notices = []
+    if runs:
+        text = "one run per cell: no seeds, so the spread between trainings is not known"
+        notices.append(Notice(kind="seeds", dataset="", run="", setting="", text=text))
+    for dataset in sorted({run.dataset for run in runs}):
+        mine = [run for run in runs if run.dataset == dataset]
+        files = defaultdict(set)
+        for run in mine:
+            source = run.record.get("dataset")
+            if isinstance(source, dict) and source.get("sha256"):
+                files[run.setting].add(str(source["sha256"]))
+        for setting, hashes in files.items():
+            if len(hashes) > 1:
+                text = (
+                    f"its runs were trained on {len(hashes)} different versions of the dataset file"
+                )
+                notices.append(
+                    Notice(kind="dataset file", dataset=dataset, run="", setting=setting, text=text)
+                )
+    for (dataset, stage), part in rows.groupby(["dataset", "stage"]):
+        notices += _unequal_cases(dataset, stage, part)
+        if stage == "test":
+            notices += _cases_tested_twice(dataset, part)
+    return notices
+
+
+def _unequal_cases(dataset: str, stage: str, part: pd.DataFrame) -> list[Notice]:
+    scored = part[part["state"] != "not scored"]
+    sets = {run: set(zip(of["case"], of["label"])) for run, of in scored.groupby("run")}
+    whole = set().union(*sets.values()) if sets else set()
+    notices = []
+    for run, mine in sets.items():
+        lacking = {case for case, _ in whole} - {case for case, _ in mine}
+        if lacking:
+            text = (
+                f"{stage}: lacks {len(lacking)} of {len({c for c, _ in whole})} cases others have"
+            )
+        elif whole - mine:
+            text = f"{stage}: lacks labels that others are scored on"
+        else:
+            continue
+        notices.append(Notice(kind="other cases", dataset=dataset, run=run, setting="", text=text))
+    return notices
+
+
+def _cases_tested_twice(dataset: str, part: pd.DataFrame) -> list[Notice]:
+    notices = []
+    for run, mine in part.groupby("run"):
+        folds = mine.groupby("case")["fold"].nunique()
+        if (folds > 1).any():
+            text = (
+                f"{(folds > 1).sum()} cases are tested in several folds, {folds.idxmax()} among them: "
+                "the folds are not of one split; such a case counts with its mean"
+            )
+            notices.append(Notice(kind="split", dataset=dataset, run=run, setting="", text=text))
+    return notices
+
+
+def _notice(run: Run, kind: str, text: str) -> Notice:
+    return Notice(kind=kind, dataset=run.dataset, run=run.name, setting=run.setting, text=text)

@@ -1,0 +1,119 @@
+"""Learning curves as the numbers of an SVG picture; templates/curve.html.j2 draws them."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mos.report.run_record import Run
+
+WIDTH, HEIGHT = 300, 185
+LEFT, RIGHT, TOP, BOTTOM = 34, 10, 22, 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """One line: `path` is the d of an SVG path, `dots` points that have no neighbour."""
+
+    name: str
+    color: int  # index of a fold, a class of the style sheet
+    dashed: bool
+    path: str
+    dots: tuple[tuple[float, float], ...]
+    mark: tuple[float, float, str] | None  # x, y, text: the epoch whose scores are shown
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """One picture: ticks are (position, text) in the picture's own units."""
+
+    title: str
+    x_ticks: tuple[tuple[float, str], ...]
+    y_ticks: tuple[tuple[float, str], ...]
+    series: tuple[Series, ...]
+
+
+def panels(runs: Sequence[Run], *, dice_floor: float) -> list[Panel]:
+    """Loss (training solid, validation dashed) and validation dice of a run's folds over epochs.
+
+    Args:
+        dice_floor: lower end of the dice axis, shared by the runs of a dataset so they compare.
+    """
+    loss = [(i, run, stage, "loss") for i, run in enumerate(runs) for stage in ("train", "valid")]
+    dice = [(i, run, "valid", "dice") for i, run in enumerate(runs)]
+    made = [_panel("loss", loss, None), _panel("validation dice", dice, (dice_floor, 1.0))]
+    return [panel for panel in made if panel is not None]
+
+
+def lowest_dice(runs: Sequence[Run]) -> float:
+    """A round number below all validation dice of `runs` but those of the first tenth of epochs."""
+    values = []
+    for run in runs:
+        points = _points(run, "valid", "dice")
+        values += [y for _, y in points[len(points) // 10 :]]
+    return max(0.0, math.floor(min(values, default=0.0) * 10 - 0.5) / 10)
+
+
+def _points(run: Run, stage: str, key: str) -> list[tuple[int, float]]:
+    lines = run.log.get(stage, {})
+    # Evaluation calls its loss epoch_losses, as the metric files do.
+    points = [
+        (epoch, lines[epoch].get(key, lines[epoch].get("epoch_losses") if key == "loss" else None))
+        for epoch in sorted(lines)
+    ]
+    return [(epoch, float(y)) for epoch, y in points if isinstance(y, int | float)]
+
+
+def _panel(title: str, wanted: list, y_range: tuple[float, float] | None) -> Panel | None:
+    found = [(i, run, stage, key, _points(run, stage, key)) for i, run, stage, key in wanted]
+    found = [entry for entry in found if entry[-1]]
+    if not found:
+        return None
+    epochs = [epoch for *_, points in found for epoch, _ in points]
+    values = [y for *_, points in found for _, y in points]
+    low, high = y_range or (min(0.0, *values), max(values))
+    ticks = round_ticks(low, high, 4)
+    low, high = min(low, ticks[0]), max(high, ticks[-1])
+    first, last = min(epochs), max(max(epochs), min(epochs) + 1)
+
+    def place(epoch: float, y: float) -> tuple[float, float]:
+        share = (min(max(y, low), high) - low) / (high - low)
+        x = LEFT + (epoch - first) / (last - first) * (WIDTH - LEFT - RIGHT)
+        return round(x, 1), round(HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM), 1)
+
+    series = []
+    for i, run, stage, key, points in found:
+        placed = [place(*point) for point in points]
+        steps = [b - a for (a, _), (b, _) in zip(points, points[1:])]
+        marked = [place(*point) for point in points if point[0] == run.epoch and key == "dice"]
+        series.append(
+            Series(
+                name=f"{'fold ' + run.fold if run.fold else run.setting}, {stage}",
+                color=i % 5,
+                dashed=key == "loss" and stage == "valid",
+                path="M" + " L".join(f"{x} {y}" for x, y in placed),
+                dots=tuple(placed) if not steps else (),
+                mark=(
+                    (*marked[0], f"epoch {run.epoch}: {dict(points)[run.epoch]:.4f}")
+                    if marked
+                    else None
+                ),
+            )
+        )
+    whole = [tick for tick in round_ticks(first, last, 6) if tick == int(tick)]
+    return Panel(
+        title=title,
+        x_ticks=tuple((place(t, low)[0], f"{t:.0f}") for t in whole if first <= t <= last),
+        y_ticks=tuple((place(first, t)[1], f"{t:g}") for t in ticks),
+        series=tuple(series),
+    )
+
+
+def round_ticks(low: float, high: float, count: int) -> list[float]:
+    """About `count` round numbers (1, 2 or 5 times a power of ten apart) covering low to high."""
+    if not high > low:
+        high = low + 1.0
+    rough = (high - low) / count
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * m for m in (1, 2, 5, 10) if power * m >= rough * 0.999)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [round(index * step, 10) for index in range(first, last + 1)]

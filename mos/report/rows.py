@@ -1,0 +1,133 @@
+"""One metric file of an epoch as rows in long form: one row per case and label."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+METRICS = ("dice", "iou", "hd", "msd")
+COUNTS = ("tp", "fp", "fn")
+
+
+class BrokenFile(Exception):
+    """A result file that cannot be used; the message says what is wrong with it."""
+
+
+def read_metric_file(path: Path, label_names: dict[int, str]) -> tuple[pd.DataFrame, list[str]]:
+    """Reads `<epoch>/<stage>-metrics.pt`.
+
+    Returns:
+        A frame with the columns case, patient, label, label_name, dice, iou (0-1), hd, msd (mm) and
+        state, ordered by case as in the file, then label; background is left out unless scored.
+        state is `scored` (in reference and prediction), `missed` (in the reference only),
+        `invented` (in the prediction only), `absent` (in neither) or `not scored`.
+        Then a list of what the file lacks, as sentences; the metrics it lacks are nan.
+
+    Raises:
+        BrokenFile: half written, foreign, or arrays that do not belong together.
+    """
+    content = _load(path)
+    tables = {key: _table(content, f"raw_{key}") for key in METRICS + COUNTS}
+    given = {key: table for key, table in tables.items() if table is not None}
+    if "dice" not in given:
+        raise BrokenFile("it has no raw_dice (n, label_count)")
+    n, label_count = given["dice"].shape
+    for key, table in given.items():
+        if table.shape != (n, label_count):
+            raise BrokenFile(f"raw_{key} is {table.shape}, raw_dice is {(n, label_count)}")
+    cases = [str(case) for case in content.get("case", ())]
+    if len(cases) != n:
+        raise BrokenFile(f"it names {len(cases)} cases for {n} rows")
+    if len(set(cases)) != n:
+        raise BrokenFile("it names a case twice")
+    patients = [str(patient) for patient in content.get("patient", ())] or cases
+    if len(patients) != n:
+        raise BrokenFile(f"it names {len(patients)} patients for {n} rows")
+
+    lacks = [f"it has no raw_{key}" for key in METRICS if key not in given]
+    if all(key in given for key in COUNTS):
+        state = _states(*(given[key] for key in COUNTS))
+    else:
+        state = _states_without_counts(given["dice"], given.get("hd"))
+        lacks.append("it has no raw_tp, raw_fp, raw_fn: invented structures are counted as missed")
+    lacks += _disagreements(content, given, state)
+
+    labels = [i for i in range(label_count) if i > 0 or (state[:, 0] != "not scored").any()]
+    nothing = np.full((n, label_count), np.nan)
+    columns = {
+        "case": np.repeat(cases, len(labels)),
+        "patient": np.repeat(patients, len(labels)),
+        "label": np.tile(labels, n),
+        "label_name": np.tile([label_names.get(i, str(i)) for i in labels], n),
+    }
+    columns |= {key: given.get(key, nothing)[:, labels].ravel() for key in METRICS}
+    columns["state"] = state[:, labels].ravel()
+    return pd.DataFrame(columns), lacks
+
+
+def case_means(frame: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """Mean over the scored labels, one row per group of `by`: inf stays inf, nan where nothing is."""
+    scored = frame[frame["state"] != "not scored"]
+    return scored.groupby(by, sort=False)[list(METRICS)].mean()
+
+
+def _load(path: Path) -> dict:
+    import torch
+
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a torn or foreign file can fail anywhere inside zip and pickle
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise BrokenFile(f"it cannot be read ({reason[:200]})") from error
+    if not isinstance(content, dict):
+        raise BrokenFile(f"it holds a {type(content).__name__}, not a dictionary")
+    return content
+
+
+def _table(content: dict, key: str) -> np.ndarray | None:
+    if key not in content:
+        return None
+    try:
+        table = np.asarray(content[key], dtype=float)
+    except (TypeError, ValueError) as error:
+        raise BrokenFile(f"{key} is no table of numbers") from error
+    if table.ndim != 2:
+        raise BrokenFile(f"{key} is {table.shape}, needs (n, label_count)")
+    return table
+
+
+def _states(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray) -> np.ndarray:
+    in_reference, in_prediction = tp + fn > 0, tp + fp > 0
+    return np.select(
+        [
+            np.isnan(tp + fp + fn),
+            in_reference & in_prediction,
+            in_reference,
+            in_prediction,
+        ],
+        ["not scored", "scored", "missed", "invented"],
+        default="absent",
+    )
+
+
+def _states_without_counts(dice: np.ndarray, hd: np.ndarray | None) -> np.ndarray:
+    """For files of formats.md without counts: a label that no case has is taken as not scored."""
+    one_sided = dice == 0 if hd is None else np.isinf(hd)
+    never = np.broadcast_to(np.isnan(dice).all(axis=0), dice.shape)
+    return np.select(
+        [never, one_sided, np.isnan(dice)], ["not scored", "missed", "absent"], default="scored"
+    )
+
+
+def _disagreements(content: dict, given: dict, state: np.ndarray) -> list[str]:
+    """Checks the stored means per case (n,) against the table they were made from."""
+    found = []
+    for key in METRICS:
+        if key not in given or key not in content:
+            continue
+        stored = np.asarray(content[key], dtype=float).ravel()
+        table = pd.DataFrame(np.where(state == "not scored", np.nan, given[key]))
+        again = table.mean(axis=1).to_numpy()
+        if stored.shape != again.shape or not np.allclose(stored, again, atol=1e-6, equal_nan=True):
+            found.append(f"its {key} is not the mean of its raw_{key}; raw_{key} is used")
+    return found

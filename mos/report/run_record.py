@@ -1,0 +1,214 @@
+"""One run's folder as data: whose run it is, how it went, and which epoch speaks for it."""
+
+import json
+import math
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from mos import folders
+
+# Several folds are numbered 0-9; anything longer, as in covid-19, is part of a dataset's name.
+_FOLD = re.compile(r"(?P<dataset>.+)-(?P<fold>\d)")
+_NAME = re.compile(
+    r"(?P<network>.+?)(?:\[(?P<tag>[^\]]*)\])?-(?P<dims>[23])d-(?P<aux>[^\[]*)(?P<postfix>.*)"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A run as its files tell it. `record` is run.json as written, {} where it cannot be read."""
+
+    folder: Path
+    task: str
+    setting: str  # hippocampus-0
+    dataset: str  # hippocampus
+    fold: str  # 0, or "" for a setting without folds
+    name: str
+    network: str
+    tag: str
+    dims: str  # 2d, 3d, or "" where unknown
+    aux: str
+    postfix: str
+    record: dict
+    log: dict[str, dict[int, dict]]  # stage -> epoch -> its last line in metric.jsonl
+    epoch: int | None  # the epoch whose scores are shown
+    chosen_by: str  # how that epoch was chosen
+    epochs_done: int
+    epochs_wanted: int | None
+    problems: tuple[tuple[str, str], ...]  # (kind, sentence)
+
+    @property
+    def label_names(self) -> dict[int, str]:
+        return _label_names(self.record)
+
+
+def read_run(folder: Path, task: str) -> Run:
+    """Reads run.json, metric.jsonl and the links of one run; what is broken goes to `problems`."""
+    problems: list[tuple[str, str]] = []
+    record = _read_record(folder / folders.RUN_RECORD, problems)
+    log = _read_log(folder / folders.METRIC_LOG, problems)
+    # The folder is the address: a copied run must not be pooled with the one it was copied from.
+    setting = folder.parent.name.removeprefix(f"{task}-")
+    if record.get("setting") not in (None, setting):
+        problems.append(("moved", f"run.json says it was trained on {record['setting']}"))
+    dataset, fold = split_setting(setting)
+    epochs = list(folders.epoch_folders(folder))
+    epoch, chosen_by = _choose_epoch(folder, epochs, log, problems)
+    done = max(epochs, default=0)
+    wanted = record.get("target_epoch")
+    wanted = wanted if isinstance(wanted, int) else None
+    if record and (not record.get("finished") or (wanted is not None and done < wanted)):
+        of = f" of {wanted}" if wanted is not None else ""
+        problems.append(("unfinished", f"stopped, or still running, after {done}{of} epochs"))
+    return Run(
+        folder=folder,
+        task=str(record.get("task") or task),
+        setting=setting,
+        dataset=dataset,
+        fold=fold,
+        **_name_parts(folder.name, record),
+        record=record,
+        log=log,
+        epoch=epoch,
+        chosen_by=chosen_by,
+        epochs_done=done,
+        epochs_wanted=wanted,
+        problems=tuple(problems),
+    )
+
+
+def split_setting(setting: str) -> tuple[str, str]:
+    """`hippocampus-0` -> (`hippocampus`, `0`); without a fold number, as in `x-all`, (setting, "")."""
+    match = _FOLD.fullmatch(setting)
+    return (match["dataset"], match["fold"]) if match else (setting, "")
+
+
+def parse_run_name(name: str) -> dict[str, str]:
+    """Splits `<network>[<tag>]-<2d|3d>-<aux><postfix>`; a name of another shape is all network.
+
+    Only a postfix in brackets, such as `[pretrain]`, can be told from the auxiliary datasets.
+    """
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return {"network": name, "tag": "", "dims": "", "aux": "", "postfix": ""}
+    return {key: value or "" for key, value in match.groupdict().items()} | {
+        "dims": f"{match['dims']}d"
+    }
+
+
+def _name_parts(folder_name: str, record: dict) -> dict[str, str]:
+    """The parts of a run's name: what run.json says, else what the folder's name says."""
+    parts = parse_run_name(folder_name)
+    if record.get("network"):
+        parts["network"] = str(record["network"])
+        parts["tag"] = str(record.get("tag") or "")
+    if record.get("dims"):
+        parts["dims"] = f"{str(record['dims']).removesuffix('d')}d"
+    if record.get("aux"):
+        aux = record["aux"]
+        parts["aux"] = ",".join(map(str, aux)) if isinstance(aux, list) else str(aux)
+    if isinstance(record.get("postfix"), str):
+        parts["postfix"] = record["postfix"]
+    return parts | {"name": folder_name}
+
+
+def _read_record(path: Path, problems: list) -> dict:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        problems.append(("broken", "run.json is missing; its name was read from the folder's"))
+        return {}
+    except (OSError, ValueError) as error:
+        problems.append(("broken", f"run.json cannot be read ({error})"))
+        return {}
+    if not isinstance(record, dict):
+        problems.append(("broken", "run.json holds no object"))
+        return {}
+    return record
+
+
+def _read_log(path: Path, problems: list) -> dict[str, dict[int, dict]]:
+    """Last line per stage and epoch, so that an epoch done again counts once."""
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        problems.append(("broken", "metric.jsonl is missing: no learning curves"))
+        return {}
+    except OSError as error:
+        problems.append(("broken", f"metric.jsonl cannot be read ({error})"))
+        return {}
+    log: dict[str, dict[int, dict]] = {}
+    bad = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            entry = json.loads(line)
+            epoch, stage = int(entry["epoch"]), str(entry["stage"])
+        except (ValueError, TypeError, KeyError):
+            # A last line without its newline is one being written, or cut off by a kill.
+            if number < len(lines):
+                bad.append(number)
+            continue
+        log.setdefault(stage, {})[epoch] = {
+            key: None if isinstance(value, float) and not math.isfinite(value) else value
+            for key, value in entry.items()
+        }
+    if bad:
+        problems.append(
+            ("broken", f"metric.jsonl: {len(bad)} bad lines, the first is line {bad[0]}")
+        )
+    return log
+
+
+def _choose_epoch(
+    folder: Path, epochs: list[int], log: dict, problems: list
+) -> tuple[int | None, str]:
+    """The epoch to show, by validation alone: the test lines are not looked at.
+
+    1. the link `best`, which the run itself set by validation; told if metric.jsonl disagrees
+    2. without the link, the epoch with the highest validation dice in metric.jsonl
+    3. without validation, the last stored epoch
+    """
+    valid = {e: log["valid"][e].get("dice") for e in log.get("valid", {}) if e in epochs}
+    valid = {e: dice for e, dice in valid.items() if isinstance(dice, int | float)}
+    best = max(valid, key=lambda e: (valid[e], e)) if valid else None  # of equals the later one
+    linked = _linked_epoch(folder / folders.BEST)
+    if linked in epochs:
+        if best is not None and valid.get(linked, -math.inf) < valid[best] - 1e-6:
+            problems.append(
+                (
+                    "best",
+                    f"the link best names epoch {linked}, but by validation dice in metric.jsonl "
+                    f"epoch {best} is best; epoch {linked} is shown",
+                )
+            )
+        if linked not in log.get("valid", {}):
+            problems.append(("best", f"no validation line backs the link best (epoch {linked})"))
+        return linked, "best by validation"
+    if best is not None:
+        problems.append(("best", f"no link best; epoch {best} is best by metric.jsonl"))
+        return best, "best by validation in metric.jsonl"
+    if epochs:
+        problems.append(
+            ("no validation", f"never validated: the last epoch, {epochs[-1]}, is shown")
+        )
+        return epochs[-1], "last epoch, no validation"
+    problems.append(("no scores", "no epoch is stored yet"))
+    return None, ""
+
+
+def _linked_epoch(link: Path) -> int | None:
+    try:
+        return folders.epoch_number(Path(os.readlink(link)))
+    except OSError:
+        return None
+
+
+def _label_names(record: dict) -> dict[int, str]:
+    labels = record.get("labels")
+    if not isinstance(labels, dict):
+        return {}
+    return {int(key): str(name) for key, name in labels.items() if str(key).isdecimal()}

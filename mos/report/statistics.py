@@ -1,0 +1,95 @@
+"""What a column of scores amounts to: mean, spread, standard error, interval over patients."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+BOOTSTRAP_DRAWS = 2000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """A column of scores in numbers; each is nan where there are too few values for it."""
+
+    count: int  # finite values, the ones described
+    infinite: int  # left out: inf, a structure was missed or invented
+    undefined: int  # left out: nan, nothing to score
+    mean: float
+    sd: float
+    standard_error: float
+    low: float  # 95 % interval of the mean, patients resampled
+    high: float
+
+    @property
+    def left_out(self) -> int:
+        return self.infinite + self.undefined
+
+
+def describe(values: Sequence[float], patients: Sequence[str]) -> Description:
+    """Describes the finite ones of `values` (n,), one per case; `patients` (n,) says whose case it is."""
+    values = np.asarray(values, dtype=float)
+    finite = np.isfinite(values)
+    kept, owners = values[finite], np.asarray(patients, dtype=object)[finite]
+    low, high = bootstrap_interval(kept, owners)
+    return Description(
+        count=len(kept),
+        infinite=int(np.isinf(values).sum()),
+        undefined=int(np.isnan(values).sum()),
+        mean=mean(kept),
+        sd=sd(kept),
+        standard_error=standard_error(kept),
+        low=low,
+        high=high,
+    )
+
+
+def mean(values: Sequence[float]) -> float:
+    """Arithmetic mean of `values` (n,); nan for none."""
+    return float(np.mean(values)) if len(values) else np.nan
+
+
+def sd(values: Sequence[float]) -> float:
+    """Sample standard deviation of `values` (n,), divided by n - 1; nan below two values."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else np.nan
+
+
+def standard_error(values: Sequence[float]) -> float:
+    """Standard error of the mean of `values` (n,), sd / sqrt(n); it takes cases as independent.
+
+    Where patients have several cases they are not: `bootstrap_interval` takes that into account.
+    """
+    return sd(values) / float(np.sqrt(len(values))) if len(values) > 1 else np.nan
+
+
+def bootstrap_interval(
+    values: Sequence[float],
+    patients: Sequence[str],
+    *,
+    confidence: float = 0.95,
+    draws: int = BOOTSTRAP_DRAWS,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of the mean, drawing whole patients with replacement.
+
+    The cases of one patient resemble each other, so they are drawn together (cluster bootstrap:
+    Efron & Tibshirani 1993, chapters 8 and 13; Field & Welsh 2007).
+
+    Args:
+        values: (n,) finite scores, one per case.
+        patients: (n,) whose case each is.
+
+    Returns:
+        low, high; nan, nan below two patients. The same values and patients, in any order, give
+        the same interval.
+    """
+    names, owner = np.unique(np.asarray(patients, dtype=str), return_inverse=True)
+    if len(names) < 2:
+        return np.nan, np.nan
+    totals = np.bincount(owner, weights=np.asarray(values, dtype=float))
+    counts = np.bincount(owner)
+    drawn = np.random.default_rng(seed).integers(len(names), size=(draws, len(names)))
+    means = totals[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(means, [tail, 1 - tail])
+    return float(low), float(high)
