@@ -10,14 +10,14 @@ from mos import folders
 from mos.arguments import option, parse
 from mos.errors import BadInput, run_main
 
-DESCRIPTION = """Reads the result folders of all runs and writes into the output folder
-
-  result.html  tables, learning curves and details of the runs; opens from disk, needs no network
-  result.csv   the overview: one row per run, dataset and stage, folds pooled by case
-  cases.csv    every score: one row per run, fold, stage, case and label
-  result.json  the overview, the runs and the warnings as data
-
-Runs are only read. Test scores never choose the epoch that is shown."""
+DESCRIPTION = (
+    "Reads the result folders of all runs (nothing in them is changed) and writes a report: "
+    "result.html, tables, learning curves and details of the runs in one page that opens from disk; "
+    "result.csv, one row per run, dataset and stage, folds pooled by case; "
+    "cases.csv, every score, one row per run, fold, stage, case and label; "
+    "result.json, the tables, the runs and the warnings as data. "
+    "The epoch shown is the best by validation; test scores never choose it."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
