@@ -51,7 +51,9 @@ class Body:
     thickness: np.ndarray  # (6,) the same of the wall thickness
     rv_outline: np.ndarray  # (6,)
     scar: tuple[float, float, float, float]  # unit vector, lowest and highest height / length
-    papillary: np.ndarray  # (2, 3) along, across (fractions of the cavity), radius
+    papillary: tuple[
+        tuple[float, float, float], ...
+    ]  # along, across (fractions of the cavity), radius
     fat: float  # mean thickness of epicardial fat, mm
     fat_patch: float  # how much it varies, mm
     outer_fat: float  # mean thickness of the fat outside the pericardium, mm
@@ -106,16 +108,14 @@ def make_body(patient: str) -> Body:
             scar_lowest,
             scar_lowest + draw.uniform(0.4, 0.7),
         ),
-        papillary=np.array(
-            [
-                [draw.uniform(-0.5, -0.15), side * draw.uniform(0.42, 0.62), draw.uniform(3, 5.5)]
-                for side in (-1, 1)
-            ]
+        papillary=tuple(
+            (draw.uniform(-0.5, -0.15), side * draw.uniform(0.42, 0.62), draw.uniform(3, 5.5))
+            for side in (-1, 1)
         ),
         fat=3.6 * obesity,
         fat_patch=2.8 * obesity,
-        outer_fat=3.5 * obesity,
-        pericardium=draw.uniform(0.9, 1.8),
+        outer_fat=4.0 * obesity,
+        pericardium=draw.uniform(0.6, 1.5),
         patches=draw.normals(2, 16, 16, 16),
         skin_fat=5 + 14 * obesity * draw.uniform(0.7, 1.2),
         chest=draw.normals(16),

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from mos.data.phantom_anatomy import PHASES, make_body
-from mos.data.phantom_draw import draw_chest, draw_heart
+from mos.data.phantom_draw import draw_chest, draw_heart, heart_reach, place_heart
 from mos.data.phantom_random import Draw, smooth_noise
 
 _FINE = 2  # in-plane points per voxel and direction
 _PARTS = (-1 / 3, 0.0, 1 / 3)  # heights within the slice thickness that are averaged
-_REACH = 92.0  # mm around the LV axis that can be heart or fat
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +42,7 @@ def scan(
         Signal (d, h, w) int16 in thousandths, zero or more, and labels (d, h, w) uint8.
     """
     body = make_body(patient)
+    reach = heart_reach(body)
     draw = Draw(patient, volume)
     contraction = PHASES[volume]
     signal = {
@@ -66,22 +66,22 @@ def scan(
             world.offcentre * body.centre[i] + body.lean[i] * height + float(shifts[k, i])
             for i in (0, 1)
         ]
-        rows, columns = (_near(grid, centre) for grid, centre in zip((fine_y, fine_x), middle))
+        rows, columns = _near(fine_y, middle[0], *reach[:2]), _near(fine_x, middle[1], *reach[2:])
+        place = place_heart(
+            body,
+            contraction,
+            height,
+            fine_y[rows] - np.float32(middle[0]),
+            fine_x[columns] - np.float32(middle[1]),
+        )
         around = draw_chest(body, signal, height, y, x)
         around = np.repeat(np.repeat(around, _FINE, 0), _FINE, 1)
         total, counts = np.zeros_like(around), np.zeros((5, *shape[1:]), np.uint8)
         for part in _PARTS:
             thin, labels = around.copy(), np.zeros(around.shape, np.uint8)
-            draw_heart(
-                body,
-                signal,
-                contraction,
-                height + part * world.thickness,
-                fine_y[rows] - np.float32(middle[0]),
-                fine_x[columns] - np.float32(middle[1]),
-                thin[rows, columns],
-                labels[rows, columns],
-            )
+            low = height + part * world.thickness
+            inside = (thin[rows, columns], labels[rows, columns])
+            draw_heart(body, signal, contraction, low, place, *inside)
             total += thin
             for label in range(5):
                 counts[label] += _pool((labels == label).astype(np.uint8))
@@ -100,9 +100,9 @@ def _positions(count: int, step: float) -> np.ndarray:
     return ((np.arange(count) - (count - 1) / 2) * step).astype(np.float32)
 
 
-def _near(grid: np.ndarray, centre: float) -> slice:
-    inside = np.flatnonzero(np.abs(grid - np.float32(centre)) < _REACH)
-    return slice(int(inside[0]), int(inside[-1]) + 1)
+def _near(grid: np.ndarray, centre: float, before: float, after: float) -> slice:
+    first, last = np.searchsorted(grid, (np.float32(centre - before), np.float32(centre + after)))
+    return slice(int(first), int(last))
 
 
 def _pool(fine: np.ndarray) -> np.ndarray:
