@@ -45,10 +45,9 @@ def save_epoch(
     temporary = run / f".{folder.name}.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
     try:
-        weights = {
-            name: tensor.detach().cpu().contiguous()
-            for name, tensor in network.state_dict().items()
-        }
+        tensors = network.state_dict()
+        names = sorted(set(_first_names(network).values()))
+        weights = {name: tensors[name].detach().cpu().contiguous() for name in names}
         with atomic_path(temporary / WEIGHTS) as path:
             save_file(weights, path)
         with atomic_path(temporary / STATE) as path:
@@ -79,7 +78,9 @@ def load_weights(network: nn.Module, epoch: Path) -> None:
         Exception
     ) as error:  # safetensors raises its own kinds for every way a file can be broken
         raise BadInput(f"{path}: not a readable weights file ({error})") from error
-    own = network.state_dict()
+    first_names = _first_names(network)
+    tensors = network.state_dict()
+    own = {name: tensors[name] for name in set(first_names.values())}
     differing = [n for n in own.keys() & loaded.keys() if own[n].shape != loaded[n].shape]
     wrong = sorted((own.keys() ^ loaded.keys()) | set(differing))
     if wrong:
@@ -91,7 +92,14 @@ def load_weights(network: nn.Module, epoch: Path) -> None:
             f"{example!r} (file {found}, network {needed}). Give the model options of run.json, or "
             "start a new run with --dir_postfix '[name]'"
         )
-    network.load_state_dict(loaded)
+    network.load_state_dict({name: loaded[first] for name, first in first_names.items()})
+
+
+def _first_names(network: nn.Module) -> dict[str, str]:
+    """Every name in a state dict to the first name of the same tensor: shared ones are stored once."""
+    seen: dict[int, str] = {}
+    tensors = network.state_dict(keep_vars=True)
+    return {name: seen.setdefault(id(tensor), name) for name, tensor in tensors.items()}
 
 
 def load_state(epoch: Path) -> dict[str, Any] | None:
