@@ -4,12 +4,15 @@ No reference label enters here.
 """
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from mos.losses.marginal import marginal_probabilities
+
+VOXELS_AT_ONCE = 1 << 18
 
 
 def predict_probabilities(
@@ -53,8 +56,8 @@ def _slide(
 ) -> Tensor:
     """Logits (bs, label_count, ...) of whole images from windows of at most the given size."""
     size = tuple(min(most, own) for most, own in zip(window, image.shape[2:], strict=True))
-    # Larger batches gain nothing on a CPU and cost memory.
-    at_once = 4 if image.device.type == "cpu" else 16
+    # As many slices or volumes at once as keep the activations small.
+    at_once = max(1, VOXELS_AT_ONCE // math.prod(size))
     if size == tuple(image.shape[2:]):
         return torch.cat([forward(part).float() for part in image.split(at_once)])
     from monai.inferers.utils import sliding_window_inference
