@@ -19,7 +19,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         BadInput: the disk is full or the folder cannot be written to.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # The suffix stays, since image writers choose their format by it.
+    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary

@@ -1,0 +1,61 @@
+"""`cmd/predict`: segments images that have no labels with a stored run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mos.arguments import REQUIRED, option, parse
+from mos.errors import BadInput, run_main
+
+DESCRIPTION = (
+    "Segment images that have no labels with a run's best epoch. Each image is prepared as the run's dataset "
+    "was, and the result is written as NIfTI in the image's own grid. Results that are there already are kept."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What to segment, with what, and where to write it."""
+
+    run: str = option(
+        REQUIRED, "run folder, such as '.checkpoint/baseline-phantom-0/unet-2d-none' (quote it)"
+    )
+    input: tuple[str, ...] = option(
+        REQUIRED, "image files, patterns in quotes, DICOM folders, or folders of these"
+    )
+    output: str = option(REQUIRED, "folder for <image name>.nii.gz")
+    epoch: str = option("best", "best (by validation), latest, or the number of a stored epoch")
+    flips: bool = option(False, "average over flips, as --valid_flips does in training")
+    allow_gaps: bool = option(
+        False, "fill missing DICOM slices by interpolation instead of refusing the series"
+    )
+    overwrite: bool = option(False, "segment again what is in --output already")
+    device: str = option("auto", "auto, cpu, cuda or cuda:1")
+    precision: str = option(
+        "auto", "auto, fp32, bf16 or fp16; auto: as the run was trained, where this device can"
+    )
+    threads: int = option(0, "CPU threads; 0: all cores")
+
+    def check(self) -> None:
+        """Raises BadInput for what can be seen without reading images."""
+        if not (Path(self.run) / "run.json").is_file():
+            raise BadInput(
+                f"--run {self.run}: no run.json there; give a run's folder, such as "
+                "'.checkpoint/baseline-phantom-0/unet-2d-none' (quote it for its brackets and commas)"
+            )
+        if self.epoch not in ("best", "latest") and not self.epoch.isdecimal():
+            raise BadInput(f"--epoch {self.epoch}: needs best, latest or a number")
+        if self.precision not in ("auto", "fp32", "bf16", "fp16"):
+            raise BadInput(f"--precision {self.precision}: needs auto, fp32, bf16 or fp16")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Segments what the options name."""
+    resolved = parse(Options, argv, prog=".scripts/baseline/cmd/predict", description=DESCRIPTION)
+    from run.baseline.predicting import predict
+
+    predict(resolved.options)
+
+
+if __name__ == "__main__":
+    run_main(main)
