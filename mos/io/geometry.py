@@ -59,6 +59,13 @@ class Grid:
         image.SetOrigin(self.affine[:3, 3].tolist())
         return image
 
+    def part(self, region: tuple[slice, slice, slice]) -> "Grid":
+        """The grid of `array[region]`; slices along (d, h, w) with start and stop."""
+        affine = self.affine.copy()
+        start = flip_xyz_dhw([side.start for side in region])
+        affine[:3, 3] += affine[:3, :3] @ np.array(start, dtype=float)
+        return Grid(tuple(side.stop - side.start for side in region), affine)
+
     def slice_positions(self) -> np.ndarray:
         """(d,) float64: position of each slice along the slice normal, mm."""
         normal = self.direction[:, 2]
@@ -140,14 +147,13 @@ def find_turn(grid: Grid, orientation: str) -> Turn:
     Raises:
         BadInput: not such a text.
     """
-    direction = grid.direction
+    orders = list(itertools.permutations(range(3)))
     if orientation == "slices":
-        orders = [(0, 1, 2), (1, 0, 2)]
-        patient = np.abs(direction).argmax(axis=0)
+        patient = np.abs(grid.direction).argmax(axis=0)
         # The usual view: left or back to the right, back or feet downwards; slices towards L, P or S.
         x, y = sorted((0, 1), key=lambda axis: patient[axis])
         letters = ["LPS"[patient[x]], "LPI"[patient[y]], "LPS"[patient[2]]]
-        source = (x, y, 2)
+        orders = [(x, y, 2)]
     else:
         letters = list(orientation)
         axes = [_LETTERS[letter][0] for letter in letters if letter in _LETTERS]
@@ -155,15 +161,24 @@ def find_turn(grid: Grid, orientation: str) -> Turn:
             raise BadInput(
                 f"orientation {orientation!r}: needs three letters such as LPS, or slices"
             )
-        orders = list(itertools.permutations(range(3)))
-        source = max(
-            orders, key=lambda order: sum(abs(direction[axes[j], order[j]]) for j in range(3))
-        )
-    wanted = [_LETTERS[letter] for letter in letters]
-    flip = tuple(
-        bool(direction[axis, source[j]] * sign < 0) for j, (axis, sign) in enumerate(wanted)
-    )
-    return Turn(tuple(source), flip)
+    wanted = np.zeros((3, 3))
+    for column, letter in enumerate(letters):
+        axis, sign = _LETTERS[letter]
+        wanted[axis, column] = sign
+    return _nearest_turn(grid.direction, wanted, orders)
+
+
+def turn_onto(grid: Grid, target: Grid) -> Turn:
+    """The turn that brings a grid's axes nearest to those of another."""
+    orders = list(itertools.permutations(range(3)))
+    return _nearest_turn(grid.direction, target.direction, orders)
+
+
+def _nearest_turn(direction: np.ndarray, wanted: np.ndarray, orders: list) -> Turn:
+    """The order of axes, with mirroring, whose directions (columns) agree best with the wanted ones."""
+    agree = wanted.T @ direction  # row: new axis, column: source axis
+    source = max(orders, key=lambda order: sum(abs(agree[j, order[j]]) for j in range(3)))
+    return Turn(tuple(source), tuple(bool(agree[j, source[j]] < 0) for j in range(3)))
 
 
 def with_spacing(grid: Grid, spacing: tuple[float, float, float]) -> Grid:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mos.errors import BadInput
-from mos.io.geometry import Grid, find_turn, same_grid, with_spacing
+from mos.io.geometry import Grid, Turn, find_turn, same_grid, turn_onto, with_spacing
 from mos.io.resample import resample_image, resample_labels, vote
 
 
@@ -89,7 +89,7 @@ def prepare(images, label, preparation: Preparation) -> Prepared:
 
     Args:
         images: a 3-D `sitk.Image`, or a sequence of them on one grid, one for each channel.
-        label: a 3-D `sitk.Image` on the same grid, or None.
+        label: a 3-D `sitk.Image` on the same grid (axes may be stored in another order), or None.
         preparation: what to do.
 
     Returns:
@@ -99,12 +99,8 @@ def prepare(images, label, preparation: Preparation) -> Prepared:
         BadInput: grids differ, no finite voxel, label ids that are not whole numbers in 0-255 or that
             the label map does not list.
     """
-    import SimpleITK as sitk
-
     images = list(images) if isinstance(images, Sequence) else [images]
     grid = Grid.of(images[0])
-    for number, channel in enumerate(images[1:], start=1):
-        _need_same_grid(grid, Grid.of(channel), "channel 0", f"channel {number}")
     turn = find_turn(grid, preparation.orientation)
     turned, work = turn.grid(grid), working_grid(grid, preparation)
     size = tuple(wanted or own for wanted, own in zip(preparation.size, work.shape))
@@ -113,7 +109,7 @@ def prepare(images, label, preparation: Preparation) -> Prepared:
     stored = np.zeros((len(images), *size), np.uint8)
     intensity = []
     for number, channel in enumerate(images):
-        values = sitk.GetArrayFromImage(channel)
+        values = _on_grid(channel, grid, "channel 0", f"channel {number}")
         low, high = _window(values, preparation.percentiles)
         values = turn.array(np.nan_to_num(values, nan=low, posinf=high, neginf=low))
         values = resample_image(values, turned, work, preparation.interpolation)
@@ -122,8 +118,8 @@ def prepare(images, label, preparation: Preparation) -> Prepared:
 
     stored_label, cut = None, 0
     if label is not None:
-        _need_same_grid(grid, Grid.of(label), "image", "label")
-        ids = map_labels(whole_labels(sitk.GetArrayFromImage(label)), preparation.label_map)
+        ids = whole_labels(_on_grid(label, grid, "image", "label"))
+        ids = map_labels(ids, preparation.label_map)
         ids = resample_labels(turn.array(ids), turned, work)
         stored_label = place(ids, np.zeros(size, np.uint8), origin)
         cut = int(np.count_nonzero(ids) - np.count_nonzero(stored_label))
@@ -160,30 +156,39 @@ def restore(labels: np.ndarray, case: Mapping[str, Any], reference):
     Raises:
         BadInput: the reference is not the image the case record describes.
     """
-    present = sorted({0, *np.unique(labels).tolist()})
-    return _restore(((label, labels == label) for label in present), case, reference)
+    turn, work, turned = _way_back(case, reference)
+    back = [-o for o in case["origin"]]
+    whole = place(np.asarray(labels, np.uint8), np.zeros(work.shape, np.uint8), back, case["box"])
+    return _like(reference, turn.undo(resample_labels(whole, work, turned)))
 
 
 def restore_probabilities(probabilities: np.ndarray, case: Mapping[str, Any], reference):
     """Like `restore`, from probabilities (label_count, d, h, w): they are resampled, then compared."""
-    return _restore(enumerate(probabilities), case, reference)
-
-
-def _restore(shares, case: Mapping[str, Any], reference):
-    grid = Grid(tuple(case["original_shape"]), np.array(case["affine"], dtype=float))
-    _need_same_grid(grid, Grid.of(reference), "case record", "reference image")
-    turn = find_turn(grid, case["orientation"])
-    turned = turn.grid(grid)
-    work = with_spacing(turned, case["spacing"])
+    turn, work, turned = _way_back(case, reference)
     back = [-o for o in case["origin"]]
 
     def on_work():
         # Beyond the crop only background is certain, so it starts at 1 there and the others at 0.
-        for label, share in shares:
+        for label, share in enumerate(probabilities):
             whole = np.full(work.shape, float(label == 0), np.float32)
             yield label, place(np.asarray(share, np.float32), whole, back, case["box"])
 
-    image = grid.image(turn.undo(vote(on_work(), work, turned)))
+    return _like(reference, turn.undo(vote(on_work(), work, turned)))
+
+
+def _way_back(case: Mapping[str, Any], reference) -> tuple[Turn, Grid, Grid]:
+    """The turn of a case, its grid after turning and resampling, and after turning only."""
+    grid = Grid(tuple(case["original_shape"]), np.array(case["affine"], dtype=float))
+    _need_same_grid(grid, Grid.of(reference), "case record", "reference image")
+    turn = find_turn(grid, case["orientation"])
+    turned = turn.grid(grid)
+    return turn, with_spacing(turned, case["spacing"]), turned
+
+
+def _like(reference, array: np.ndarray):
+    import SimpleITK as sitk
+
+    image = sitk.GetImageFromArray(np.ascontiguousarray(array))
     image.CopyInformation(reference)
     return image
 
@@ -245,6 +250,17 @@ def map_labels(labels: np.ndarray, label_map: Mapping[str, int]) -> np.ndarray:
     for source, stored in table.items():
         lookup[source] = stored
     return lookup[labels]
+
+
+def _on_grid(image, grid: Grid, name: str, image_name: str) -> np.ndarray:
+    """An image's voxels (d, h, w) on a grid that is its own, but for the order and direction of axes."""
+    import SimpleITK as sitk
+
+    own = Grid.of(image)
+    turn = turn_onto(own, grid)
+    if not same_grid(turn.grid(own), grid):
+        _need_same_grid(grid, own, name, image_name)
+    return turn.array(sitk.GetArrayFromImage(image))
 
 
 def _need_same_grid(a: Grid, b: Grid, name_a: str, name_b: str) -> None:

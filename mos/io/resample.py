@@ -21,6 +21,7 @@ def resample_image(array: np.ndarray, source: Grid, target: Grid, interpolation:
         (d, h, w) float32 on `target`.
     """
     import SimpleITK as sitk
+    from scipy import ndimage
 
     if _unchanged(source, target):
         return array.astype(np.float32)
@@ -29,9 +30,12 @@ def resample_image(array: np.ndarray, source: Grid, target: Grid, interpolation:
     if interpolation == "linear" or min(source.shape) < 4:
         return sitk.GetArrayFromImage(_resample(image, target, sitk.sitkLinear))
     smooth = sitk.GetArrayFromImage(_resample(image, target, sitk.sitkBSpline3))
-    low = _resample(sitk.GrayscaleErode(image, [1] * 3, sitk.sitkBox), target)
-    high = _resample(sitk.GrayscaleDilate(image, [1] * 3, sitk.sitkBox), target)
-    return np.clip(smooth, sitk.GetArrayFromImage(low), sitk.GetArrayFromImage(high))
+    values = sitk.GetArrayViewFromImage(image)
+    bounds = []
+    for extreme in (ndimage.minimum_filter, ndimage.maximum_filter):
+        around = source.image(extreme(values, size=3, mode="nearest"))
+        bounds.append(sitk.GetArrayFromImage(_resample(around, target)))
+    return np.clip(smooth, *bounds)
 
 
 def resample_labels(array: np.ndarray, source: Grid, target: Grid) -> np.ndarray:
@@ -47,34 +51,70 @@ def resample_labels(array: np.ndarray, source: Grid, target: Grid) -> np.ndarray
     """
     if _unchanged(source, target):
         return array.copy()
-    present = [int(label) for label in np.unique(array)]
-    return vote(((label, array == label) for label in present), source, target)
+    labels = np.zeros(target.shape, np.uint8)
+    best, total = np.zeros(target.shape, np.float32), np.zeros(target.shape, np.float32)
+    for label in np.unique(array[array > 0]).tolist():
+        # Only around the label: a hundred small organs would else cost a hundred whole volumes.
+        here, there = _surroundings(array == label, source, target)
+        share = (array[here] == label).astype(np.float32)
+        share = _resample_linear(share, source.part(here), target.part(there))
+        total[there] += share
+        won = share > best[there]
+        labels[there][won] = label
+        best[there][won] = share[won]
+    # Shares add up to 1, so background has what the labels left; it wins a tie.
+    labels[1 - total >= best] = 0
+    return labels
 
 
 def vote(shares: Iterable[tuple[int, np.ndarray]], source: Grid, target: Grid) -> np.ndarray:
-    """The label with the largest share at each voxel of `target`; the first one given wins a tie.
+    """The label with the largest probability at each voxel of `target`; the first given wins a tie.
 
     Args:
-        shares: pairs of a label id and its share (d, h, w) on `source`, one held at a time.
-        source: grid of the shares; its axes run along those of `target`.
+        shares: pairs of a label id and its probability (d, h, w) on `source`, one held at a time.
+        source: grid of the probabilities; its axes run along those of `target`.
         target: the wanted grid.
 
     Returns:
         (d, h, w) uint8 on `target`.
     """
-    import SimpleITK as sitk
-
     best = np.full(target.shape, -np.inf, np.float32)
     labels = np.zeros(target.shape, np.uint8)
     for label, share in shares:
-        share = share.astype(np.float32)
-        if not _unchanged(source, target):
-            image = _smoothed(source.image(share), source, target)
-            share = sitk.GetArrayFromImage(_resample(image, target, sitk.sitkLinear))
+        share = _resample_linear(share.astype(np.float32), source, target)
         won = share > best
         labels[won] = label
         best[won] = share[won]
     return labels
+
+
+def _resample_linear(array: np.ndarray, source: Grid, target: Grid) -> np.ndarray:
+    import SimpleITK as sitk
+
+    if _unchanged(source, target):
+        return array
+    image = _smoothed(source.image(array), source, target)
+    return sitk.GetArrayFromImage(_resample(image, target, sitk.sitkLinear))
+
+
+def _surroundings(mask: np.ndarray, source: Grid, target: Grid) -> tuple[tuple, tuple]:
+    """Slices (d, h, w) of both grids that hold all a mask can reach when it is resampled."""
+    here, there = [], []
+    move = np.linalg.inv(target.affine) @ source.affine  # voxel (x, y, z) to voxel; diagonal
+    for axis in range(3):
+        hit = np.flatnonzero(mask.any(axis=tuple(i for i in range(3) if i != axis)))
+        # The blur of `_smoothed` fades within two new voxels, the interpolation within one old one.
+        margin = int(np.ceil(2 * target.spacing[axis] / source.spacing[axis])) + 2
+        first, last = max(0, hit[0] - margin), min(mask.shape[axis] - 1, hit[-1] + margin)
+        scale, shift = move[2 - axis, 2 - axis], move[2 - axis, 3]
+        start, stop = np.floor(first * scale + shift), np.ceil(last * scale + shift) + 1
+        # At the border the last voxel also answers for what lies beyond it.
+        start, stop = (0 if first == 0 else start), (
+            np.inf if last == mask.shape[axis] - 1 else stop
+        )
+        here.append(slice(int(first), int(last) + 1))
+        there.append(slice(int(max(0, start)), int(min(target.shape[axis], stop))))
+    return tuple(here), tuple(there)
 
 
 def _unchanged(source: Grid, target: Grid) -> bool:

@@ -57,9 +57,11 @@ def write_sheet(
             axis.set_yticks([])
             axis.set_frame_on(axis.has_data())
     names = [(i, name) for i, name in labels.items() if i]
-    handles = [Line2D([], [], color=_colour(i), label=f"{i} {name}") for i, name in names]
+    handles = [Line2D([], [], color=_colour(i), label=f"{i} {name}") for i, name in names[:6]]
+    if len(names) > 6:
+        handles.append(Line2D([], [], alpha=0, label=f"and {len(names) - 6} more"))
     if handles:
-        figure.legend(handles=handles, loc="lower center", ncol=6, fontsize=8, frameon=False)
+        figure.legend(handles=handles, loc="lower center", ncol=7, fontsize=8, frameon=False)
     figure.subplots_adjust(0.03, 0.5 / (1.95 * rows + 0.5), 0.995, 0.97, 0.04, 0.12)
     with atomic_path(path) as temporary:
         FigureCanvasAgg(figure).print_figure(temporary, format="png", dpi=100)
@@ -80,7 +82,7 @@ def _slices(segment: np.ndarray, span: Sequence[int], count: int) -> list[int]:
 
 def _draw(axis, image: np.ndarray, segment: np.ndarray, aspect: float, labels) -> None:
     axis.imshow(image, cmap="gray", vmin=0, vmax=255, aspect=aspect, interpolation="nearest")
-    for label in np.unique(segment)[:]:
+    for label in np.unique(segment):
         if label and min(segment.shape) > 1:
             colours = [_colour(int(label))]
             axis.contour(segment == label, levels=[0.5], colors=colours, linewidths=0.8)

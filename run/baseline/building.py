@@ -35,12 +35,16 @@ def build(options, targets: Mapping[str, tuple[Path, int | None]], command: list
     found = _find(options)
     cases = found.cases
     patients = sorted({case.patient for case in cases})
-    print(f"{len(cases)} cases of {len(patients)} patients", flush=True)
+    alone = (
+        "" if options.patient else " (each case counts as a patient: no --patient pattern given)"
+    )
+    print(f"{len(cases)} cases of {len(patients)} patients{alone}", flush=True)
     parts = {name: _parts(options, cases, fold) for name, (_, fold) in targets.items()}
     preparation, channels = _plan(options, cases)
     volumes, axes, records, counts = _prepare(options, cases, preparation, channels)
     labels = _label_names(options, found, counts, volumes)
     _sum_up(records, volumes, labels, counts)
+    _warn_vanished(records, volumes, counts, preparation.label_map)
     for name, (path, _) in targets.items():
         write_bundle(
             path,
@@ -171,9 +175,7 @@ def _label_names(options, found: Found, counts, volumes: np.ndarray) -> dict[int
     if options.kind == "pseudo" and not any(counts):
         return {0: "background"}
     source = set(found.label_names) | {i for one in counts for i in one}
-    mapping = dict(options.label_map)
-    stored = {i: int(mapping.get(str(i), mapping.get("*", 0))) if mapping else i for i in source}
-    stored[0] = 0
+    stored = {i: _stored_id(dict(options.label_map), i) for i in source}
     names = {}
     for i, new in sorted(stored.items()):
         if new:
@@ -189,7 +191,33 @@ def _label_names(options, found: Found, counts, volumes: np.ndarray) -> dict[int
     return {0: "background"} | names | dict(options.label_names)
 
 
+def _stored_id(mapping: Mapping[str, int], source: int) -> int:
+    """What a source label id becomes."""
+    if not mapping or source == 0:
+        return int(mapping.get("0", 0)) if source == 0 else source
+    return int(mapping.get(str(source), mapping.get("*", 0)))
+
+
+def _warn_vanished(records, volumes: np.ndarray, counts, mapping: Mapping[str, int]) -> None:
+    """Says which labels a coarser spacing wiped out."""
+    gone = [
+        (record["id"], source)
+        for record, volume, one in zip(records, volumes, counts)
+        for source in one
+        if not record["labels_cut"]
+        and _stored_id(mapping, source)
+        and not (volume[-1] == _stored_id(mapping, source)).any()
+    ]
+    if gone:
+        print(
+            f"WARNING: {len(gone)} structures became smaller than a voxel and are lost, such as label "
+            f"{gone[0][1]} of {gone[0][0]}; give a finer --spacing"
+        )
+
+
 def _sum_up(records, volumes: np.ndarray, labels: Mapping[int, str], counts) -> None:
+    if not any(counts):
+        return
     histogram = np.bincount(volumes[:, -1].ravel(), minlength=256)
     for i, name in labels.items():
         cases = sum(bool((volume[-1] == i).any()) for volume in volumes)

