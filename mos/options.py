@@ -12,7 +12,7 @@ class TrainingOptions:
     """How long, how fast and how exactly to train; a task adds its own data and model options."""
 
     # Length
-    epoch_count: int = option(40, "epochs the run should reach in all", env="COUNT")
+    epoch_count: int = option(40, "epochs the run should reach in all", env="COUNT", group="Length")
     batch_size: int = option(
         16,
         "samples per optimiser step, over all processes together (see --gradient_accumulation_steps)",
@@ -28,7 +28,7 @@ class TrainingOptions:
     sample_count: int = option(0, "samples per epoch before looping; 0: all. For a quick try, 64")
 
     # Optimisation
-    learning_rate: float = option(1e-3, "peak learning rate of AdamW")
+    learning_rate: float = option(1e-3, "peak learning rate of AdamW", group="Optimisation")
     weight_decay: float = option(1e-2, "decoupled weight decay; norms and biases are left out")
     warmup_epochs: float = option(1.0, "epochs (fractions allowed) of linear warm-up")
     lr_scheduler: Literal["cosine", "poly", "multistep", "constant"] = option(
@@ -59,7 +59,7 @@ class TrainingOptions:
     )
 
     # Record
-    note: str = option("", "free text kept with the run and shown in the report")
+    note: str = option("", "free text kept with the run and shown in the report", group="Record")
     tag: str = option("", "goes into the run's name as network[tag]")
     dir_postfix: str = option("", "goes behind the run's name, such as '[pretrain]' (quote it)")
     log_every_n_epochs: int = option(10, "write pictures to TensorBoard every n epochs; 0: never")

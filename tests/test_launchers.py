@@ -55,7 +55,7 @@ def test_dry_run_names_the_layer_of_every_option(name, launcher, tmp_path):
     assert pressed.returncode == 0, pressed.stderr
     table = layers(pressed.stdout)
     assert table["train_dataset"] == ("phantom-0", "launcher default")
-    assert table["epoch_count"] == ("40", "launcher default")
+    assert table["epoch_count"] == ("20", "launcher default")
     assert table["batch_size"] == ("3", "environment BS")
     assert table["model"] == (Path(name).name.split("-")[0], "launcher")
     assert table["note"] == ("a b", "command line")

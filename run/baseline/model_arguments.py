@@ -34,7 +34,10 @@ class ModelArguments(TrainingOptions):
 
     # Data
     train_dataset: str = option(
-        "phantom-0", "main dataset: .cache/dataset/baseline/baseline-<name>.pt", env="SETTING"
+        "phantom-0",
+        "main dataset: .cache/dataset/baseline/baseline-<name>.pt",
+        env="SETTING",
+        group="Data",
     )
     aux_dataset: str = option(
         "none", "auxiliary datasets, joined by commas; none: the main set alone"
@@ -89,7 +92,10 @@ class ModelArguments(TrainingOptions):
     )
 
     # Model
-    model: Literal[tuple(NETWORKS)] = option("unet", "network")
+    model: Literal[tuple(NETWORKS)] = option("unet", "network", group="Model")
+    model_dims: int = option(
+        0, "2 or 3: refuse a crop size of another dimension, as launchers do; 0: whatever it has"
+    )
     model_channels: tuple[int, ...] = option(
         (32, 64, 128, 256),
         "features per level, finest first",
@@ -128,6 +134,12 @@ class ModelArguments(TrainingOptions):
             BadInput: names the option, the value and the range.
         """
         super().check()
+        if self.model_dims not in (0, self.dims):
+            raise BadInput(
+                f"--dataset_crop_size {_numbers(self.dataset_crop_size)}: is {self.dims}-D, but this run is "
+                f"{self.model_dims}-D (--model_dims); give {'h,w' if self.model_dims == 2 else 'd,h,w'}, or use "
+                f"the launcher {self.model}-{self.dims}d-{self.aux_dataset}"
+            )
         if self.dims not in NETWORKS[self.model].dims:
             raise BadInput(
                 f"--model {self.model}: has no {self.dims}-D form; see --dataset_crop_size"
