@@ -12,8 +12,9 @@ import numpy as np
 
 from mos.errors import BadInput
 from mos.io.geometry import Grid
+from mos.io.labels import whole_labels
 from mos.io.layouts import CaseFiles
-from mos.io.prepare import Prepared, prepare, whole_labels
+from mos.io.prepare import Prepared, prepare
 from mos.io.read import read_grid, read_image, read_label
 
 # Below this many cases, starting processes takes longer than the work.

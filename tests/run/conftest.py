@@ -7,13 +7,19 @@ import pytest
 @pytest.fixture
 def heart(tmp_path, monkeypatch):
     """Six patients with one volume, one with two, in `images` and `labels`; datasets go to `cache`."""
+    monkeypatch.setenv("MOS_CACHE", str(tmp_path / "cache"))
+    write_images(tmp_path)
+    return tmp_path
+
+
+def write_images(folder):
+    """Writes the set into `images` and `labels` of a folder."""
     import SimpleITK as sitk
 
-    monkeypatch.setenv("MOS_CACHE", str(tmp_path / "cache"))
     random = np.random.default_rng(0)
     names = [f"patient{i:03d}_a" for i in range(1, 8)] + ["patient001_b"]
-    for folder in ("images", "labels"):
-        (tmp_path / folder).mkdir()
+    for name in ("images", "labels"):
+        (folder / name).mkdir()
     for number, name in enumerate(names):
         label = np.zeros((5 + number % 2, 16, 18), np.uint8)
         label[1:4, 4:9, 5:9], label[2:4, 9:12, 5:9] = 1, 2
@@ -24,25 +30,36 @@ def heart(tmp_path, monkeypatch):
         image.SetDirection((-1, 0, 0, 0, -1, 0, 0, 0, 1))
         mask = sitk.GetImageFromArray(label)
         mask.CopyInformation(image)
-        sitk.WriteImage(image, str(tmp_path / "images" / f"{name}.nii.gz"))
-        sitk.WriteImage(mask, str(tmp_path / "labels" / f"{name}_seg.nii.gz"))
-    return tmp_path
+        sitk.WriteImage(image, str(folder / "images" / f"{name}.nii.gz"))
+        sitk.WriteImage(mask, str(folder / "labels" / f"{name}_seg.nii.gz"))
 
 
 @pytest.fixture
 def build(heart):
     """Calls cmd/build on the set; keywords replace or add options, None leaves one out."""
 
-    def call(**options):
-        from run.baseline.cmd.build import main
+    return lambda **options: call_build(heart, **options)
 
-        given = {
-            "name": "heart",
-            "images": f"{heart}/images/*",
-            "labels": f"{heart}/labels/*",
-            "patient": r"(patient\d+)",
-            "jobs": "1",
-        } | options
-        main([f"--{key}={value}" for key, value in given.items() if value is not None])
 
-    return call
+def call_build(folder, **options):
+    from run.baseline.cmd.build import main
+
+    given = {
+        "name": "heart",
+        "images": f"{folder}/images/*",
+        "labels": f"{folder}/labels/*",
+        "patient": r"(patient\d+)",
+        "jobs": "1",
+    } | options
+    main([f"--{key}={value}" for key, value in given.items() if value is not None])
+
+
+@pytest.fixture(scope="session")
+def built_once(tmp_path_factory):
+    """The dataset file of fold 0, built once; copy it before changing it."""
+    folder = tmp_path_factory.mktemp("heart")
+    write_images(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MOS_CACHE", str(folder / "cache"))
+        call_build(folder, only_fold=0)
+    return folder / "cache/dataset/baseline/baseline-heart-0.pt"
