@@ -30,13 +30,17 @@ def atomic_path(path: Path) -> Iterator[Path]:
         flush_folder(path.parent)
     except OSError as error:
         raise _as_bad_input(error, path) from error
-    except RuntimeError as error:
-        # torch.save reports a full disk as a RuntimeError of its zip writer.
-        if _free_bytes(path.parent) < 16 << 20:
+    except BadInput:
+        raise
+    except Exception as error:
+        # torch.save reports a full disk as a RuntimeError, safetensors as a SafetensorError.
+        if "No space left" in str(error) or _free_bytes(path.parent) < 16 << 20:
             raise _disk_full(path) from error
         raise
     finally:
-        temporary.unlink(missing_ok=True)
+        # Where the folder could not be made there is nothing to remove either.
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
@@ -51,12 +55,19 @@ def write_json(path: Path, value: object) -> None:
 
 
 def link(target_name: str, path: Path) -> None:
-    """Makes `path` a relative link to its sibling `target_name`, replacing an older link at once."""
+    """Makes `path` a relative link to its sibling `target_name`, replacing an older link at once.
+
+    Raises:
+        BadInput: the disk is full or the folder cannot be written to.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.unlink(missing_ok=True)
-    temporary.symlink_to(target_name)
-    os.replace(temporary, path)
-    flush_folder(path.parent)
+    try:
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(target_name)
+        os.replace(temporary, path)
+        flush_folder(path.parent)
+    except OSError as error:
+        raise _as_bad_input(error, path) from error
 
 
 def flush_folder(folder: Path) -> None:
