@@ -20,6 +20,8 @@ class Preparation:
     Attributes:
         spacing: mm along (d, h, w); 0 keeps that axis of each image as it is.
         size: stored voxels along (d, h, w), cropped or padded around the image's centre; 0 keeps all.
+        grows: axes (d, h, w) on which an image larger than `size` is kept whole instead of cropped; the
+            builder sets it where it took the size from the largest case instead of being told it.
         percentiles: of each image channel; they become 0 and 255.
         orientation: three letters such as LPS, or `slices` (see `geometry.find_turn`).
         interpolation: `bspline` or `linear`, for images; labels are voted on linearly.
@@ -28,6 +30,7 @@ class Preparation:
 
     spacing: tuple[float, float, float] = (0.0, 0.0, 0.0)
     size: tuple[int, int, int] = (0, 0, 0)
+    grows: tuple[bool, bool, bool] = (False, False, False)
     percentiles: tuple[float, float] = (0.5, 99.5)
     orientation: str = "LPS"
     interpolation: str = "bspline"
@@ -85,6 +88,14 @@ def working_grid(grid: Grid, preparation: Preparation) -> Grid:
     return with_spacing(turned, preparation.spacing)
 
 
+def stored_size(preparation: Preparation, own: Sequence[int]) -> tuple[int, ...]:
+    """Voxels (d, h, w) to store of an image that has `own` on the working grid."""
+    return tuple(
+        max(wanted, n) if grows else wanted or n
+        for wanted, grows, n in zip(preparation.size, preparation.grows, own)
+    )
+
+
 def prepare(images, label, preparation: Preparation) -> Prepared:
     """Prepares one case; no label is needed or used for anything but the label itself.
 
@@ -104,7 +115,7 @@ def prepare(images, label, preparation: Preparation) -> Prepared:
     grid = Grid.of(images[0])
     turn = find_turn(grid, preparation.orientation)
     turned, work = turn.grid(grid), working_grid(grid, preparation)
-    size = tuple(wanted or own for wanted, own in zip(preparation.size, work.shape))
+    size = stored_size(preparation, work.shape)
     origin = [(own - kept) // 2 for own, kept in zip(work.shape, size)]
 
     stored = np.zeros((len(images), *size), np.uint8)

@@ -4,6 +4,7 @@ import functools
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -120,8 +121,8 @@ def _plan(options, cases: Sequence[CaseFiles]) -> tuple[Preparation, int]:
         f"{_numbers(spacing)} mm; stored as {_numbers(size)}",
         flush=True,
     )
-    values = preparation.to_json() | {"size": list(size)}
-    return Preparation.from_json(values), next(iter(channels))
+    grows = tuple(wanted == 0 for wanted in options.size)
+    return replace(preparation, size=size, grows=grows), next(iter(channels))
 
 
 def _here(work, cases):

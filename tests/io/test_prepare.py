@@ -9,7 +9,7 @@ import SimpleITK as sitk
 
 from mos.errors import BadInput
 from mos.io.geometry import Grid
-from mos.io.prepare import Preparation, prepare, restore, restore_probabilities
+from mos.io.prepare import Preparation, prepare, restore, restore_probabilities, stored_size
 
 
 def image_of(array, direction=np.eye(3), spacing=(1.0, 1.0, 1.0), origin=(1.0, 2.0, 3.0)):
@@ -235,3 +235,11 @@ def test_a_preparation_survives_json():
     assert Preparation.from_json(json.loads(json.dumps(preparation.to_json()))) == preparation
     with pytest.raises(BadInput, match="unknown key 'colour'"):
         Preparation.from_json({"colour": 1})
+
+
+def test_an_axis_that_grows_keeps_a_larger_image_whole_and_pads_a_smaller_one():
+    told = Preparation(size=(4, 10, 10))
+    grown = Preparation(size=(4, 10, 10), grows=(True, False, True))
+    assert stored_size(told, (6, 12, 8)) == (4, 10, 10)
+    assert stored_size(grown, (6, 12, 8)) == (6, 10, 10)
+    assert Preparation.from_json(grown.to_json()) == grown

@@ -1,6 +1,5 @@
 """Makes dataset files from images and labels: five folds and `all`, or one auxiliary file."""
 
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -156,7 +155,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         argv,
         prog=f".scripts/{TASK}/cmd/build",
         description=DESCRIPTION,
-        environ=os.environ,
     )
     options: Options = resolved.options
     targets = _targets(options)

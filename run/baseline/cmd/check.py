@@ -1,6 +1,5 @@
 """Says what is in a dataset file, or what is wrong with it."""
 
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,7 +46,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         words,
         prog=f".scripts/{TASK}/cmd/check",
         description=DESCRIPTION,
-        environ=os.environ,
     ).options
     from run.baseline.checking import describe
 
