@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -30,19 +31,24 @@ def make_batch(
         image (bs, ch, *crop_size) float32, 0..1 before intensity augmentation, and segment
         (bs, *crop_size) int64, both on `device`.
     """
+    draws = [_pushed_inwards(draw, crop_size, volumes.shape[2:]) for draw in draws]
     if any(draw.moves_grid for draw in draws):
         image, segment = _resample(volumes, rows, draws, crop_size, device)
     else:
-        starts = [_start(draw, crop_size, volumes.shape[2:]) for draw in draws]
+        half = (np.asarray(crop_size) - 1) / 2
+        starts = [np.rint(draw.centre - half).astype(int).tolist() for draw in draws]
         block = _blocks(volumes, rows, starts, crop_size).to(device)
         image, segment = block[:, :-1].float(), block[:, -1].long()
     return _intensity(image.div_(255.0), draws, seeds), segment
 
 
-def _start(draw: Draw, crop_size: Sequence[int], shape: Sequence[int]) -> list[int]:
-    """The first voxel of a window; pushed inwards where the image is smaller than the window."""
-    wanted = np.rint(draw.centre - (np.asarray(crop_size) - 1) / 2).astype(int)
-    return np.clip(wanted, 0, np.asarray(shape) - np.asarray(crop_size)).tolist()
+def _pushed_inwards(draw: Draw, crop_size: Sequence[int], shape: Sequence[int]) -> Draw:
+    """The draw with its window on the stored grid, also where the image is smaller than the window.
+
+    Done for every sample alike, so that none depends on what else is in its batch.
+    """
+    half = (np.asarray(crop_size) - 1) / 2
+    return replace(draw, centre=np.clip(draw.centre, half, np.asarray(shape) - 1 - half))
 
 
 def _blocks(
@@ -77,10 +83,8 @@ def _resample(
     starts = np.clip(np.floor(centres - size / 2).astype(int) + 1, 0, np.asarray(shape) - size)
     block = _blocks(volumes, rows, starts.tolist(), size.tolist()).to(device)
     matrices = np.stack([draw.matrix for draw in draws])
-    flat = len(crop_size) == 3 and _is_flat(matrices) and size[0] >= crop_size[0]
-    if (
-        flat
-    ):  # nothing leaves its slice: slices become channels of a 2-D problem, several times faster
+    if len(crop_size) == 3 and _is_flat(matrices) and size[0] >= crop_size[0]:
+        # Nothing leaves its slice: slices become channels of a 2-D problem, several times faster.
         block = _pick_slices(
             block, centres[:, 0] - starts[:, 0], matrices[:, 0, 0], int(crop_size[0])
         )
@@ -99,7 +103,10 @@ def _resample(
 
 
 def _is_flat(matrices: np.ndarray) -> bool:
-    return not matrices[:, 0, 1:].any() and not matrices[:, 1:, 0].any()
+    """Whether every crop is made of whole stored slices, none tilted and none between two."""
+    strides = matrices[:, 0, 0]
+    tilted = matrices[:, 0, 1:].any() or matrices[:, 1:, 0].any()
+    return not tilted and np.allclose(strides, np.rint(strides), rtol=0, atol=1e-9)
 
 
 def _pick_slices(block: Tensor, centres: np.ndarray, strides: np.ndarray, depth: int) -> Tensor:

@@ -67,7 +67,8 @@ def draw_sample(
         depth = box[0][1] - box[0][0]
         most = max(1, (depth - 1) // max(1, crop_size[0] - 1))
         stride = int(random.integers(1, min(deep_maxscale, most) + 1))
-    extent = [crop_size[0] * stride, *crop_size[1:]] if dims == 3 else list(crop_size)
+    # From the first kept slice to the last: the slices after the last one need not be there.
+    extent = [(crop_size[0] - 1) * stride + 1, *crop_size[1:]] if dims == 3 else list(crop_size)
     centre = np.array(
         [_centre(random, level, one, size) for one, size in zip(box, extent, strict=True)]
     )
