@@ -1,0 +1,208 @@
+"""What a dataset file says of its volumes: manifest, slice positions, patients; each checked."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from mos.errors import BadInput
+
+Box = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
+_MANIFEST_TYPES = {"labels": dict, "annotated": list, "cases": dict, "train2d": list}
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is known of one volume besides its voxels."""
+
+    id: str
+    patient: str
+    spacing: tuple[float, float, float] | None  # (d, h, w) in mm; None where the file does not say
+    box: Box  # half-open part of the stored (d, h, w) grid that is image; the rest is padding
+
+
+def form(tensor: Tensor) -> str:
+    """Shape and type as a message shows them: `(3, 2, 16, 16) uint8`."""
+    return f"{tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"
+
+
+def read_manifest(path: Path, content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The manifest's object; {} for a file without one.
+
+    Raises:
+        BadInput: it is no JSON object, or one of its keys has another type than documented.
+    """
+    text = content.get("manifest")
+    if text is None:
+        return {}
+    try:
+        manifest = json.loads(text)
+    except (TypeError, ValueError) as error:
+        raise BadInput(f"{path}: key 'manifest' is no JSON text ({error})") from error
+    if not isinstance(manifest, dict):
+        raise BadInput(
+            f"{path}: key 'manifest' is a JSON {type(manifest).__name__}, needs an object"
+        )
+    for key, kind in _MANIFEST_TYPES.items():
+        if key in manifest and not isinstance(manifest[key], kind):
+            raise BadInput(
+                f"{path}: the manifest's {key!r} is a {type(manifest[key]).__name__}, needs a "
+                f"{kind.__name__}; build the file again with .scripts/baseline/cmd/build"
+            )
+    bad = [key for key in manifest.get("labels", ()) if not key.isdecimal() or int(key) > 255]
+    if bad:
+        raise BadInput(f"{path}: the manifest's 'labels' has id {bad[0]!r}, needs ids 0 to 255")
+    return manifest
+
+
+def read_slices(
+    path: Path, manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]
+) -> tuple[tuple[int, int], ...]:
+    """Where each row of train2d comes from: (row in train3d, slice); () where unknown.
+
+    Raises:
+        BadInput: not one pair per row, or a slice that train3d does not have.
+    """
+    if "train2d" not in tensors:
+        return ()
+    try:
+        slices = tuple((int(row), int(index)) for row, index in manifest.get("train2d", ()))
+    except (TypeError, ValueError) as error:
+        raise BadInput(
+            f"{path}: the manifest's 'train2d' needs pairs [row in train3d, slice] ({error})"
+        ) from error
+    count, depth = tensors["train3d"].shape[0], tensors["train3d"].shape[2]
+    if slices and len(slices) != len(tensors["train2d"]):
+        raise BadInput(
+            f"{path}: the manifest lists {len(slices)} slices, train2d has {len(tensors['train2d'])}"
+        )
+    for row, index in slices:
+        if not (0 <= row < count and 0 <= index < depth):
+            raise BadInput(
+                f"{path}: the manifest takes a slice of train2d from row {row}, slice {index}; train3d "
+                f"has rows 0-{count - 1} and slices 0-{depth - 1}"
+            )
+    return slices
+
+
+def read_axis(
+    path: Path, content: Mapping[str, Any], name: str, key: str, volumes: Tensor
+) -> np.ndarray | None:
+    """Slice positions (n, d) in mm, nan in padding; None where the file has none.
+
+    Raises:
+        BadInput: no tensor, or another shape.
+    """
+    axis = content.get(key)
+    if axis is None:
+        return None
+    needed = (volumes.shape[0], volumes.shape[2])
+    if not isinstance(axis, Tensor) or tuple(axis.shape) != needed:
+        found = form(axis) if isinstance(axis, Tensor) else type(axis).__name__
+        raise BadInput(
+            f"{path}: key {key!r} is {found}, needs {needed}: one position in mm per slice of {name}"
+        )
+    return axis.double().numpy()
+
+
+def read_cases(
+    path: Path, manifest: Mapping[str, Any], name: str, volumes: Tensor, axis: np.ndarray | None
+) -> tuple[Case, ...]:
+    """The cases of a 3-D tensor, in the order of its rows; made-up names where nothing is said.
+
+    Raises:
+        BadInput: as many cases as rows are not listed, or one is garbled or all padding.
+    """
+    listed = manifest.get("cases", {}).get(name)
+    if listed is None:
+        # Nothing says whose volume it is: each counts as a patient of its own.
+        names = [f"{name.removesuffix('3d')}-{row:04d}" for row in range(len(volumes))]
+        whole = tuple((0, size) for size in volumes.shape[2:])
+        cases = [Case(one, one, None, whole) for one in names]
+    else:
+        cases = _listed_cases(path, name, listed, volumes.shape)
+    if axis is not None:
+        cases = [
+            _without_padding(path, name, case, positions)
+            for case, positions in zip(cases, axis, strict=True)
+        ]
+    return tuple(cases)
+
+
+def _listed_cases(
+    path: Path, name: str, listed: Sequence[Mapping[str, Any]], shape: Sequence[int]
+) -> list[Case]:
+    if len(listed) != shape[0]:
+        raise BadInput(
+            f"{path}: the manifest lists {len(listed)} cases in {name}, the tensor has {shape[0]}"
+        )
+    try:
+        cases = [
+            Case(
+                str(one["id"]),
+                str(one["patient"]),
+                tuple(float(value) for value in one["spacing"]),
+                tuple((int(start), int(stop)) for start, stop in one["box"]),
+            )
+            for one in listed
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadInput(
+            f"{path}: the manifest's cases of {name} lack or garble {error}; build the file again"
+        ) from error
+    for case in cases:
+        inside = len(case.box) == 3 and all(
+            0 <= a < b <= size for (a, b), size in zip(case.box, shape[2:])
+        )
+        if (
+            not inside
+            or len(case.spacing) != 3
+            or not all(0 < mm < math.inf for mm in case.spacing)
+        ):
+            raise BadInput(
+                f"{path}: manifest, case {case.id}: box {case.box} or spacing {case.spacing} is impossible"
+            )
+    return cases
+
+
+def _without_padding(path: Path, name: str, case: Case, positions: np.ndarray) -> Case:
+    """Narrows a case's box to the slices that have a position."""
+    real = np.flatnonzero(~np.isnan(positions))
+    if not len(real):
+        raise BadInput(
+            f"{path}: {name}, case {case.id}: no slice has a position; all of it is padding"
+        )
+    start, stop = max(case.box[0][0], int(real[0])), min(case.box[0][1], int(real[-1]) + 1)
+    if start >= stop:
+        raise BadInput(
+            f"{path}: {name}, case {case.id}: its box has slices {case.box[0]}, but only slices "
+            f"{int(real[0])}-{int(real[-1])} have a position; build the file again"
+        )
+    return replace(case, box=((start, stop), *case.box[1:]))
+
+
+def check_patients(path: Path, cases: Mapping[str, Sequence[Case]]) -> None:
+    """Refuses a patient in two splits, and a case id that appears twice.
+
+    Raises:
+        BadInput: names the patient or the case.
+    """
+    seen: dict[str, str] = {}
+    ids: set[str] = set()
+    for name, listed in cases.items():
+        for case in listed:
+            if seen.setdefault(case.patient, name) != name:
+                raise BadInput(
+                    f"{path}: patient {case.patient} is in both {seen[case.patient]} and {name}; split by patient "
+                    "(cmd/build --patient gives the pattern that finds the patient in a file name)"
+                )
+            if case.id in ids:
+                raise BadInput(
+                    f"{path}: case id {case.id} appears twice; ids must be unique to pair cases across runs"
+                )
+            ids.add(case.id)
