@@ -58,7 +58,7 @@ def save_epoch(
         flush_folder(run)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    link(folder.name, run / LATEST)
+    point_latest(run, epoch)
 
 
 def load_weights(network: nn.Module, epoch: Path) -> None:
@@ -126,6 +126,11 @@ def load_table(path: Path) -> dict[str, Any]:
     return torch.load(path, weights_only=True)
 
 
+def point_latest(run: Path, epoch: int) -> None:
+    """Points `latest` to an epoch."""
+    link(epoch_folder(run, epoch).name, run / LATEST)
+
+
 def point_best(run: Path, epoch: int) -> None:
     """Points `best` to an epoch."""
     link(epoch_folder(run, epoch).name, run / BEST)
@@ -143,10 +148,16 @@ def thin_out(run: Path) -> None:
             (folder / WEIGHTS).unlink(missing_ok=True)
 
 
-def set_aside(run: Path, first: int) -> Path | None:
-    """Moves epochs `first` and later into `redone-<time>/`, so that redoing them loses nothing.
+def grave_folder(run: Path) -> Path:
+    """Where epochs that are done again go: `redone-<time>`; not made yet."""
+    return run / f"redone-{time.strftime('%Y%m%d-%H%M%S')}"
 
-    Ascending: if this is cut short, the newest epoch is still there and the next try moves the rest.
+
+def set_aside(run: Path, first: int, grave: Path | None = None) -> Path | None:
+    """Moves epochs `first` and later into `grave`, so that redoing them loses nothing.
+
+    `latest` and `best` go too; the epoch that training goes on from gets them back. Ascending: if this
+    is cut short, the newest epoch is still there and the next try moves the rest.
 
     Returns:
         The folder they went to; None when there was nothing to move.
@@ -154,7 +165,7 @@ def set_aside(run: Path, first: int) -> Path | None:
     numbers = [n for n in epoch_folders(run) if n >= first]
     if not numbers:
         return None
-    grave = run / f"redone-{time.strftime('%Y%m%d-%H%M%S')}"
+    grave = grave or grave_folder(run)
     grave.mkdir(exist_ok=True)
     for name in (LATEST, BEST):
         (run / name).unlink(missing_ok=True)
@@ -162,8 +173,4 @@ def set_aside(run: Path, first: int) -> Path | None:
         folder = epoch_folder(run, number)
         os.rename(folder, grave / folder.name)
     flush_folder(run)
-    if first > 1:
-        stored = stored_epochs(run)
-        if stored:
-            link(epoch_folder(run, stored[-1]).name, run / LATEST)
     return grave

@@ -1,16 +1,18 @@
 """One process or several under torchrun: who is who, and the few things they say to each other."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import nn
 
-from mos.errors import BadInput
+from mos.errors import EXIT_BAD_INPUT, BadInput
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,33 @@ class Processes:
         dist.broadcast_object_list(box, src=0)
         return box[0]
 
+    def together(self, work: Callable[[], T]) -> T:
+        """Does `work` on every process; a BadInput of one stops them all.
+
+        So nobody waits for a process that has gone, and the message is told once.
+
+        Raises:
+            BadInput: on rank 0, with the message of the first process that failed.
+            SystemExit: on the others, with the exit code of a BadInput.
+        """
+        if self.world == 1:
+            return work()
+        value, problem = _attempt(work)
+        self._stop_at(next((one for one in self.gather(problem) if one), None))
+        return value
+
+    def on_first(self, work: Callable[[], T]) -> T:
+        """Does `work` on rank 0 and gives everybody its result; a BadInput stops all, as in `together`."""
+        if self.world == 1:
+            return work()
+        value, problem = self.from_first(_attempt(work) if self.is_first else None)
+        self._stop_at(problem)
+        return value
+
+    def _stop_at(self, problem: str | None) -> None:
+        if problem is not None:
+            raise BadInput(problem) if self.is_first else SystemExit(EXIT_BAD_INPUT)
+
     def same_weights(self, network: nn.Module) -> None:
         """Gives every process the weights and buffers (norm statistics) of rank 0."""
         if self.world > 1:
@@ -62,6 +91,14 @@ class Processes:
         return nn.parallel.DistributedDataParallel(
             network, device_ids=[device.index] if device.type == "cuda" else None
         )
+
+
+def _attempt(work: Callable[[], T]) -> tuple[T | None, str | None]:
+    """What `work` returned, and the message of the BadInput that kept it from doing so."""
+    try:
+        return work(), None
+    except BadInput as error:
+        return None, str(error)
 
 
 @contextmanager

@@ -25,7 +25,6 @@ def plan_epochs(
     epoch_count: int,
     start_epoch: int = 0,
     increase: int | Literal["fix"] | None = None,
-    pending_last: int | None = None,
 ) -> EpochPlan:
     """Says which epochs to run.
 
@@ -35,8 +34,6 @@ def plan_epochs(
         start_epoch: 0 continues; n trains n, n+1, ... again from the state after n-1.
         increase: n trains n more, -n trains the last n again, "fix" goes on to the next
             multiple of 10.
-        pending_last: where the same increase was heading when it was interrupted; giving the same
-            command again then finishes it instead of adding on top.
 
     Raises:
         BadInput: the start lies beyond what is on disk, or fewer epochs are done than to redo.
@@ -50,8 +47,6 @@ def plan_epochs(
         return EpochPlan(start_epoch, epoch_count)
     if increase is None:
         return EpochPlan(done + 1, epoch_count)
-    if pending_last is not None and done < pending_last:
-        return EpochPlan(done + 1, pending_last)
     if increase == "fix":
         return EpochPlan(done + 1, max(10, -(-done // 10) * 10))
     if increase > 0:

@@ -63,9 +63,10 @@ def summarise(table: MetricTable) -> dict[str, Any]:
             line[key] = _number(value)
             continue
         finite = value[torch.isfinite(value)]
-        line[key] = float(finite.mean(dtype=torch.float64)) if len(finite) else None
+        name = "loss" if key == "epoch_losses" else key  # as in the lines of training
+        line[name] = float(finite.mean(dtype=torch.float64)) if len(finite) else None
         if len(finite) < len(value):
-            left_out[key] = len(value) - len(finite)
+            left_out[name] = len(value) - len(finite)
     line["cases"] = len(table.get("case", ()))
     return {**line, "left_out": left_out} if left_out else line
 

@@ -1,6 +1,7 @@
 """The loop: train an epoch, save it, score it, report it."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +38,14 @@ def fit(
     optimizer = make_optimizer(task.network, options.learning_rate, options.weight_decay)
     scaler = machine.scaler()
     first = processes.is_first
-    board = Board(run / "logs", plan.first) if first else Board(None)
-    if plan.resume_from:
-        _resume(task, run, plan.resume_from, optimizer, scaler, first)
-        _finish_epoch(task, run, plan.resume_from, machine, processes, board)
-    processes.same_weights(task.network)
-    network = processes.wrap(task.network, machine.device)
-    with board:
+    with Board(run / "logs" if first else None, plan.first) as board:
+        if plan.resume_from:
+            processes.together(
+                lambda: _resume(task, run, plan.resume_from, optimizer, scaler, first)
+            )
+            _finish_epoch(task, run, plan.resume_from, machine, processes, board)
+        processes.same_weights(task.network)
+        network = processes.wrap(task.network, machine.device)
         for epoch in range(plan.first, plan.last + 1):
             table, line = train_epoch(
                 task,
@@ -58,31 +60,37 @@ def fit(
             )
             # Norm statistics are each process's own while training; the stored ones are rank 0's.
             processes.same_weights(task.network)
-            if first:
-                state = {
-                    "epoch": epoch,
-                    "optimizer": optimizer.state_dict(),
-                    "scaler": scaler.state_dict(),
-                }
-                checkpoint.save_epoch(run, epoch, task.network, state | {"line": line}, table)
-            processes.barrier()
+            state = {
+                "epoch": epoch,
+                "optimizer": optimizer.state_dict(),
+                "scaler": scaler.state_dict(),
+                "line": line,
+            }
+            processes.on_first(
+                lambda: checkpoint.save_epoch(run, epoch, task.network, state, table)
+            )
             _finish_epoch(task, run, epoch, machine, processes, board)
             if options.log_every_n_epochs and epoch % options.log_every_n_epochs == 0 and first:
                 board.picture(task, machine, epoch)
 
 
-def _resume(task: Task, run: Path, epoch: int, optimizer: Any, scaler: Any, say: bool) -> None:
+def _resume(task: Task, run: Path, epoch: int, optimizer: Any, scaler: Any, first: bool) -> None:
     """Brings back weights, optimiser moments and loss scale; the rest is a function of the epoch."""
     folder = epoch_folder(run, epoch)
     checkpoint.load_weights(task.network, folder)
+    if first:
+        # A run killed between naming an epoch and linking it left the link at the epoch before.
+        checkpoint.point_latest(run, epoch)
     state = checkpoint.load_state(folder)
     if state is None:
-        if say:
+        if first:
             print(
                 f"epoch {epoch} has weights but no optimiser state (thinned out): its moments start anew"
             )
         return
-    optimizer.load_state_dict(state["optimizer"])
+    # Moments are brought back; rate, decay and the like are those of the options now given.
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state["optimizer"]["state"], "param_groups": groups})
     scaler.load_state_dict(state["scaler"])
 
 
@@ -91,42 +99,62 @@ def _finish_epoch(
 ) -> None:
     """Scores a saved epoch, as far as that is not done yet; repeating it changes nothing."""
     folder = epoch_folder(run, epoch)
-    said = (
-        {line["stage"] for line in metric_log.read_lines(run) if line["epoch"] == epoch}
-        if processes.is_first
-        else None
+    said = processes.on_first(
+        lambda: {line["stage"] for line in metric_log.read_lines(run) if line["epoch"] == epoch}
     )
-    said = processes.from_first(said)
     lines: dict[str, Any] = {}
-    if "train" not in said and processes.is_first:
+
+    def say(stage: str, line: dict[str, Any]) -> None:
+        if stage not in said:
+            lines[stage] = line
+            metric_log.append_line(run, epoch, stage, line)
+
+    def say_training() -> None:
         state = checkpoint.load_state(folder)
         if state is not None:
-            lines["train"] = state["line"]
-            metric_log.append_line(run, epoch, "train", state["line"])
-    for stage in EVALUATED:
-        if not len(task.datasets[stage]):
-            continue
-        path = metric_file(folder, stage)
-        timing = {}
-        if not processes.from_first(path.exists()):
-            started = time.monotonic()
-            table = evaluate(task, stage, machine, processes, f"epoch {epoch} {stage}")
-            timing = {"seconds": round(time.monotonic() - started, 3)}
-            if processes.is_first:
-                checkpoint.save_table(path, table)
-        if processes.is_first and stage not in said:
-            lines[stage] = summarise(checkpoint.load_table(path)) | timing
-            metric_log.append_line(run, epoch, stage, lines[stage])
-    if processes.is_first:
+            say("train", state["line"])
+
+    def close() -> None:
         _choose_best(task, run)
         checkpoint.thin_out(run)
         board.scalars(epoch, lines)
-        print(_epoch_text(task, epoch, lines), flush=True)
-    processes.barrier()
+        if lines:
+            print(_epoch_text(task, epoch, lines), flush=True)
+
+    processes.on_first(say_training)
+    for stage in EVALUATED:
+        if len(task.datasets[stage]):
+            _score(task, folder, stage, machine, processes, say)
+    processes.on_first(close)
+
+
+def _score(
+    task: Task,
+    folder: Path,
+    stage: str,
+    machine: Machine,
+    processes: Processes,
+    say: Callable[[str, dict[str, Any]], None],
+) -> None:
+    """Evaluates one split, unless its metric file is there already, and says its line."""
+    path = metric_file(folder, stage)
+    timing: dict[str, float] = {}
+    table = None
+    if not processes.from_first(path.exists()):
+        started = time.monotonic()
+        table = evaluate(task, stage, machine, processes, f"{folder.name} {stage}")
+        timing = {"seconds": round(time.monotonic() - started, 3)}
+
+    def store() -> None:
+        if table is not None:
+            checkpoint.save_table(path, table)
+        say(stage, summarise(checkpoint.load_table(path)) | timing)
+
+    processes.on_first(store)
 
 
 def _choose_best(task: Task, run: Path) -> None:
-    """Points `best` to the best validated epoch; to the latest where nothing can be validated."""
+    """Points `best` to the best validated epoch; to the last stored where nothing can be validated."""
     stored = checkpoint.stored_epochs(run)
     best = metric_log.best_epoch(metric_log.read_lines(run), stored, *task.best)
     checkpoint.point_best(run, best if best is not None else stored[-1])

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from mos.errors import BadInput
+from mos.files import write_text
 
 LOCK_NAME = "run.lock"
 HEARTBEAT_SECONDS = 20.0
@@ -22,7 +23,7 @@ class RunLock:
     (the file's modification time) is older than a quarter of an hour.
 
     Raises:
-        BadInput: a living process holds the folder.
+        BadInput: a living process holds the folder, or the folder cannot be written to.
     """
 
     def __init__(self, folder: Path):
@@ -31,7 +32,6 @@ class RunLock:
         self._beat = threading.Thread(target=self._heartbeat, daemon=True)
 
     def __enter__(self) -> "RunLock":
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         own = {
             "host": socket.gethostname(),
             "pid": os.getpid(),
@@ -40,7 +40,7 @@ class RunLock:
         text = json.dumps(own | {"started": time.strftime("%Y-%m-%dT%H:%M:%S%z")})
         # The text is complete before the name appears, so nobody reads an empty lock.
         temporary = self._path.with_name(f".{LOCK_NAME}.{own['host']}.{own['pid']}")
-        temporary.write_text(text)
+        write_text(temporary, text)
         try:
             for _ in range(10):
                 try:

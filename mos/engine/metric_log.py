@@ -1,12 +1,12 @@
-"""`metric.jsonl`: one line per stage and epoch, appended; and the scalars TensorBoard shows."""
+"""`metric.jsonl`: one line per stage and epoch, in the order they were done."""
 
 import json
-import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from mos.errors import BadInput
 from mos.files import write_text
 from mos.folders import METRIC_LOG
 
@@ -14,24 +14,31 @@ Line = dict[str, Any]
 
 
 def read_lines(run: Path) -> list[Line]:
-    """All whole lines; a last line that a killed process left torn is dropped from the file too."""
+    """All lines, in the order they were written; a torn last one, without its line end, is left out.
+
+    Raises:
+        BadInput: a line is no JSON.
+    """
     path = run / METRIC_LOG
     if not path.exists():
         return []
     text = path.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        write_text(path, whole)
-    return [json.loads(line) for line in whole.splitlines()]
+    try:
+        return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+    except ValueError as error:
+        raise BadInput(
+            f"{path}: holds a line that is no JSON ({error}); mend or delete it"
+        ) from error
 
 
 def append_line(run: Path, epoch: int, stage: str, values: Mapping[str, Any]) -> None:
-    """Appends one line and flushes it to disk."""
+    """Adds one line; the file is written anew and renamed, so a full disk leaves no torn line.
+
+    Raises:
+        BadInput: the disk is full or the folder cannot be written to.
+    """
     line = {"epoch": epoch, "stage": stage, **values, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
-    with open(run / METRIC_LOG, "a", encoding="utf-8") as file:
-        file.write(json.dumps(line, allow_nan=False) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    write_text(run / METRIC_LOG, _text([*read_lines(run), line]))
 
 
 def drop_lines(run: Path, first: int, grave: Path | None) -> None:

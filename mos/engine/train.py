@@ -86,7 +86,7 @@ def train_epoch(
         losses.append({name: value.detach() * share.weight for name, value in parts.items()})
         unchecked.append((number, share))
         if len(unchecked) == bundle or number + 1 == batch_count:
-            _check_finite(losses, unchecked, dataset, epoch, options)
+            processes.together(lambda: _check_finite(losses, unchecked, dataset, epoch, options))
             unchecked.clear()
         if steps_now:
             rate = learning_rate_at(

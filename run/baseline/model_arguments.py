@@ -17,9 +17,9 @@ def parse_channels(text: str) -> tuple[int, ...]:
         channels = tuple(int(part) for part in text.split(","))
     except ValueError:
         channels = ()
-    if len(channels) < 2 or min(channels) < 1:
+    if len(channels) < 3 or min(channels) < 1:
         raise BadInput(
-            f"channels {text!r}: needs two or more positive numbers such as 32,64,128,256"
+            f"channels {text!r}: needs three or more positive numbers such as 32,64,128,256"
         )
     return channels
 

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from mos.data.bundle import Bundle, open_bundle
 from mos.engine import checkpoint, metric_log
 from mos.engine.device import Machine, choose_machine, device_type
-from mos.engine.distributed import Processes, processes
+from mos.engine.distributed import processes
 from mos.engine.epochs import EpochPlan, plan_epochs
 from mos.engine.fit import fit
 from mos.engine.lock import RunLock
@@ -22,8 +23,6 @@ from run.baseline.phantom import ensure
 from run.baseline.task import Labels, labels_for, make_task, typical_spacing
 
 TASK = "baseline"
-# A run is the same run only while these stay what they were; other options may change on resuming.
-IDENTITY = ("model", "dims", "label_count", "channels", "norm", "train_labels")
 
 
 def train(options: ModelArguments, texts: Mapping[str, str], layers: Mapping[str, str]) -> None:
@@ -35,8 +34,7 @@ def train(options: ModelArguments, texts: Mapping[str, str], layers: Mapping[str
     Raises:
         BadInput: anything the user can mend; whole epochs on disk stay as they are.
     """
-    kind = device_type(options.device)
-    with processes(kind) as group:
+    with processes(device_type(options.device)) as group, ExitStack() as held:
         machine = choose_machine(
             options.device,
             options.precision,
@@ -45,44 +43,38 @@ def train(options: ModelArguments, texts: Mapping[str, str], layers: Mapping[str
             group.local_rank,
             group.local_world,
         )
-        if group.is_first:
-            ensure(options.train_dataset)
-        group.barrier()
-        bundle = open_bundle(dataset_path(TASK, options.train_dataset))
-        labels = labels_for(options, bundle)
+        group.on_first(lambda: ensure(options.train_dataset))
+        bundle, labels, task = group.together(lambda: _open(options, machine))
         run = setting_folder(TASK, options.train_dataset) / options.run_name
-        task = make_task(options, bundle, labels, machine)
-        if not group.is_first:
-            group.barrier()  # rank 0 holds the lock and has prepared the folder
-            plan, schedule_epochs = group.from_first(None)
-            _fit(task, run, plan, schedule_epochs, options, machine, group)
-            return
-        with RunLock(run):
+
+        def start() -> tuple[EpochPlan, dict[str, Any]]:
+            held.enter_context(RunLock(run))
             record = _prepare(run, options, bundle, labels, task, texts, layers)
             plan = _plan(run, options, record)
             _announce(run, options, bundle, labels, task, machine, plan, record)
-            group.barrier()
-            group.from_first((plan, record["schedule_epochs"]))
-            started = time.monotonic()
-            _fit(task, run, plan, record["schedule_epochs"], options, machine, group)
-            seconds = record.get("seconds", 0) + round(time.monotonic() - started, 1)
-            record |= {"finished": now(), "seconds": seconds, "increase": None}
-            write_record(run, record)
+            return plan, record
+
+        plan, record = group.on_first(start)
+        started = time.monotonic()
+        fit(
+            task,
+            run,
+            plan,
+            schedule_epochs=record["schedule_epochs"],
+            options=options,
+            machine=machine,
+            processes=group,
+        )
+        if group.is_first:
+            seconds = record["seconds"] + round(time.monotonic() - started, 1)
+            write_record(run, record | {"finished": now(), "seconds": seconds, "pending": None})
             _report(run)
 
 
-def _fit(
-    task: Task,
-    run: Path,
-    plan: EpochPlan,
-    schedule: int,
-    options: ModelArguments,
-    machine: Machine,
-    group: Processes,
-) -> None:
-    fit(
-        task, run, plan, schedule_epochs=schedule, options=options, machine=machine, processes=group
-    )
+def _open(options: ModelArguments, machine: Machine) -> tuple[Bundle, Labels, Task]:
+    bundle = open_bundle(dataset_path(TASK, options.train_dataset))
+    labels = labels_for(options, bundle)
+    return bundle, labels, make_task(options, bundle, labels, machine)
 
 
 def _prepare(
@@ -139,10 +131,10 @@ def _prepare(
         "layers": dict(layers),
         **surroundings(),
         # The schedule keeps the length of the first start, so extending a run never bends it.
-        "schedule_epochs": old.get("schedule_epochs")
-        or options.schedule_epochs
+        "schedule_epochs": options.schedule_epochs
+        or (checkpoint.last_epoch(run) and old.get("schedule_epochs"))
         or options.epoch_count,
-        "increase": old.get("increase"),
+        "pending": old.get("pending"),
         "target_epoch": options.epoch_count,
         "seconds": old.get("seconds", 0),
         "starts": [
@@ -150,10 +142,6 @@ def _prepare(
             {"time": now(), "after_epoch": checkpoint.last_epoch(run)},
         ],
     }
-    if options.schedule_epochs:
-        record["schedule_epochs"] = options.schedule_epochs
-    if not checkpoint.last_epoch(run):
-        record["schedule_epochs"] = options.schedule_epochs or options.epoch_count
     return record
 
 
@@ -183,27 +171,41 @@ def _check_same_run(
 
 
 def _plan(run: Path, options: ModelArguments, record: dict[str, Any]) -> EpochPlan:
-    """Which epochs to run; epochs that are redone are moved aside first."""
+    """Which epochs to run; what is on disk of them is moved aside first.
+
+    `--start_epoch` and `--increase_epoch` count from what is done when they are first given, so the
+    record keeps what they came to until it is done: given again after a kill, the command goes on
+    with it instead of adding on top. `aside` says that the old epochs are out of the way.
+    """
     done = checkpoint.last_epoch(run)
-    pending = record["increase"] or {}
-    plan = plan_epochs(
-        done=done,
-        epoch_count=options.epoch_count,
-        start_epoch=options.start_epoch,
-        increase=parse_increase(options.increase_epoch) if options.increase_epoch else None,
-        pending_last=pending.get("last") if pending.get("by") == options.increase_epoch else None,
-    )
-    if plan.first <= done:
-        plan = _from_stored(run, plan)
-    record["increase"] = (
-        {"by": options.increase_epoch, "last": plan.last} if options.increase_epoch else None
-    )
+    asked = {"start": options.start_epoch, "increase": options.increase_epoch}
+    asked |= {"epoch_count": options.epoch_count}
+    pending = record["pending"] or {}
+    if pending.get("asked") == asked:
+        first, last = pending["first"], pending["last"]
+        plan = EpochPlan(done + 1 if pending["aside"] else first, last)
+    else:
+        plan = plan_epochs(
+            done=done,
+            epoch_count=options.epoch_count,
+            start_epoch=options.start_epoch,
+            increase=parse_increase(options.increase_epoch) if options.increase_epoch else None,
+        )
+        plan = _from_stored(run, plan) if plan.first <= done else plan
+        if plan.first == 1:
+            record["schedule_epochs"] = options.schedule_epochs or options.epoch_count
+    special = options.start_epoch or options.increase_epoch
+    state = {"asked": asked, "first": plan.first, "last": plan.last}
+    record["pending"] = state | {"aside": False} if special else None
     record["target_epoch"] = max(plan.last, plan.resume_from)
     write_record(run, record)
-    if plan.first <= done:
-        grave = checkpoint.set_aside(run, plan.first)
-        metric_log.drop_lines(run, plan.first, grave)
-        print(f"epochs {plan.first}-{done} are done again; the old ones went to {grave}")
+    grave = checkpoint.grave_folder(run)
+    metric_log.drop_lines(run, plan.first, grave)
+    if checkpoint.set_aside(run, plan.first, grave):
+        print(f"epochs from {plan.first} on are done again; the old ones went to {grave}")
+    if special:
+        record["pending"] = state | {"aside": True}
+        write_record(run, record)
     return plan
 
 
