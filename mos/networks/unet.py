@@ -20,8 +20,8 @@ DIMS = (2, 3)
 _NORMS = {
     "batch": "batch",
     "instance": ("instance", {"affine": True}),
-    "group": ("group", {"num_groups": 8}),
 }
+_GROUPS = 8  # as far as the features of every level can be divided by it
 _LEAKY_RELU = ("leakyrelu", {"inplace": True, "negative_slope": 0.01})
 Sizes = list[tuple[int, ...]]
 
@@ -75,6 +75,8 @@ def build(
 
     from mos.networks.padding import PadToMultiple
 
+    groups = math.gcd(_GROUPS, *channels)
+    norms = _NORMS | {"group": ("group", {"num_groups": groups})}
     kernels, strides = plan_levels(crop_size, spacing, len(channels))
     network = DynUNet(
         spatial_dims=len(crop_size),
@@ -84,7 +86,7 @@ def build(
         strides=strides,
         upsample_kernel_size=strides[1:],
         filters=tuple(channels),
-        norm_name=_NORMS[norm],
+        norm_name=norms[norm],
         act_name=_LEAKY_RELU,
         dropout=dropout or None,
     )
