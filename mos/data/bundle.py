@@ -122,11 +122,21 @@ def check_labels(bundle: Bundle, label_count: int) -> None:
         for row, volume in enumerate(tensor.numpy()):
             highest = int(volume[-1].max()) if volume.size else 0
             if highest >= label_count:
-                who = bundle.cases[name][row].id if name in bundle.cases else f"row {row}"
+                who = _who(bundle, name, row)
                 raise BadInput(
                     f"{bundle.path}: {name}, {who}: label id {highest} found, but --label_count is {label_count} "
                     f"(ids 0-{label_count - 1}). Give --label_count {highest + 1}, or renumber with cmd/build --label_map"
                 )
+
+
+def _who(bundle: Bundle, name: str, row: int) -> str:
+    """A row of a tensor as a user knows it."""
+    if name in bundle.cases:
+        return bundle.cases[name][row].id
+    if bundle.slices:
+        volume, index = bundle.slices[row]
+        return f"{bundle.cases['train3d'][volume].id} slice {index}"
+    return f"row {row}"
 
 
 def _load(path: Path) -> Mapping[str, Any]:
