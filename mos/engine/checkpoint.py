@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from mos.engine.lock import LOCK_NAME
 from mos.errors import BadInput
 from mos.files import atomic_path, flush_folder, link
 from mos.folders import BEST, LATEST, STATE, WEIGHTS, epoch_folder, epoch_folders, metric_file
@@ -146,6 +147,19 @@ def thin_out(run: Path) -> None:
             (folder / STATE).unlink(missing_ok=True)
         if not tenth and folder.name not in keep:
             (folder / WEIGHTS).unlink(missing_ok=True)
+
+
+def sweep(run: Path) -> None:
+    """Removes the temporary files that a killed process left; call it only while holding the lock."""
+    for folder in (run, *epoch_folders(run).values()):
+        for path in folder.glob(".*"):
+            # A process that is just asking for the lock still needs its own.
+            if LOCK_NAME in path.name or "tmp" not in path.name:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def grave_folder(run: Path) -> Path:

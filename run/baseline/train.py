@@ -49,6 +49,7 @@ def train(options: ModelArguments, texts: Mapping[str, str], layers: Mapping[str
 
         def start() -> tuple[EpochPlan, dict[str, Any]]:
             held.enter_context(RunLock(run))
+            checkpoint.sweep(run)
             record = _prepare(run, options, bundle, labels, task, texts, layers)
             plan = _plan(run, options, record)
             _announce(run, options, bundle, labels, task, machine, plan, record)
