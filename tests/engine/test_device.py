@@ -1,0 +1,59 @@
+"""What is asked of the machine is checked before anything is read."""
+
+import pytest
+import torch
+
+from mos.engine import device
+from mos.engine.device import choose_machine, device_type
+from mos.errors import BadInput
+
+
+@pytest.fixture(autouse=True)
+def same_threads():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("wanted", ["gpu", "cude", "tpu:0", ""])
+def test_an_unknown_device_is_refused_with_the_known_ones(wanted):
+    with pytest.raises(BadInput, match="needs auto, cpu, cuda or cuda:<number>"):
+        device_type(wanted)
+
+
+def test_a_gpu_is_refused_where_there_is_none(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert device_type("auto") == "cpu"
+    with pytest.raises(BadInput, match="torch sees no GPU here"):
+        choose_machine("cuda", "fp32", 1, False)
+
+
+def test_half_precision_is_refused_on_a_cpu():
+    with pytest.raises(BadInput, match="--precision fp16: needs a GPU"):
+        choose_machine("cpu", "fp16", 1, False)
+
+
+@pytest.mark.parametrize("fast, precision", [(True, "bf16"), (False, "fp32")])
+def test_auto_takes_bf16_only_where_it_is_fast(monkeypatch, fast, precision):
+    monkeypatch.setattr(device, "_fast_bf16", lambda kind: fast)
+    assert choose_machine("cpu", "auto", 1, False).precision == precision
+    assert choose_machine("cpu", "fp32", 1, False).precision == "fp32"
+
+
+def test_threads_are_shared_by_the_processes_of_one_machine(monkeypatch):
+    monkeypatch.setattr(device, "_cores", lambda: 8)
+    for local_world, threads in ((1, 8), (2, 4), (16, 1)):
+        choose_machine("cpu", "fp32", 0, False, local_world=local_world)
+        assert torch.get_num_threads() == threads
+    choose_machine("cpu", "fp32", 3, False, local_world=2)
+    assert torch.get_num_threads() == 3
+
+
+def test_in_fp32_nothing_is_computed_lower():
+    machine = choose_machine("cpu", "fp32", 1, False)
+    with machine.autocast():
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+    low = choose_machine("cpu", "bf16", 1, False)
+    with low.autocast():
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16
+    assert not low.scaler().is_enabled() and low.peak_memory_mib() > 0
