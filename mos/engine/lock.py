@@ -1,5 +1,6 @@
 """One process per run folder: the second is refused by name, a dead one's lock is taken over."""
 
+import contextlib
 import json
 import os
 import socket
@@ -28,6 +29,7 @@ class RunLock:
 
     def __init__(self, folder: Path):
         self._path = folder / LOCK_NAME
+        self._text = ""
         self._stop = threading.Event()
         self._beat = threading.Thread(target=self._heartbeat, daemon=True)
 
@@ -37,10 +39,10 @@ class RunLock:
             "pid": os.getpid(),
             "process_start": _process_start(os.getpid()),
         }
-        text = json.dumps(own | {"started": time.strftime("%Y-%m-%dT%H:%M:%S%z")})
+        self._text = json.dumps(own | {"started": time.strftime("%Y-%m-%dT%H:%M:%S%z")})
         # The text is complete before the name appears, so nobody reads an empty lock.
         temporary = self._path.with_name(f".{LOCK_NAME}.{own['host']}.{own['pid']}")
-        write_text(temporary, text)
+        write_text(temporary, self._text)
         try:
             for _ in range(10):
                 try:
@@ -58,7 +60,10 @@ class RunLock:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._beat.join()
-        self._path.unlink(missing_ok=True)
+        # After a long sleep another host may have taken over; its lock is not ours to remove.
+        with contextlib.suppress(FileNotFoundError):
+            if self._path.read_text(encoding="utf-8") == self._text:
+                self._path.unlink()
 
     def _take_over_or_refuse(self) -> None:
         try:

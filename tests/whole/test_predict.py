@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -111,7 +112,8 @@ def test_predictions_score_as_the_run_did_within_resampling_error(resampled, tmp
 
 
 def test_predictions_score_exactly_as_the_run_did_where_nothing_was_resampled(kept, tmp_path):
-    pressed = kept.predict(tmp_path)
+    cold = replace(kept, press=replace(kept.press, python=Path(sys.executable)))
+    pressed = cold.predict(tmp_path)
     on_original, in_run = _rescore(kept, tmp_path)
     np.testing.assert_array_equal(on_original, in_run)
     assert pressed.stderr == "" and "5 images, 0 done already" in pressed.stdout
