@@ -1,5 +1,6 @@
 """Launchers pressed on the tiny phantom, and what the tests of the whole path read from its results."""
 
+import contextlib
 import json
 import os
 import signal
@@ -85,10 +86,11 @@ def kill_when(process: subprocess.Popen, run: Path, moment: Callable[[], bool]) 
     """Kills the process that holds a run at a moment; False when it ended before that came."""
     while process.poll() is None:
         if moment():
-            holder = json.loads((run / "run.lock").read_text())["pid"]
-            os.kill(holder, signal.SIGKILL)
-            end(process, -signal.SIGKILL)
-            return True
+            # The lock says who trains; a stale one names a process that an earlier kill ended.
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                os.kill(json.loads((run / "run.lock").read_text())["pid"], signal.SIGKILL)
+                end(process, -signal.SIGKILL)
+                return True
         time.sleep(0.002)
     end(process)
     return False

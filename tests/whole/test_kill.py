@@ -2,12 +2,22 @@
 
 import json
 import os
+import random
 import signal
 import time
+from dataclasses import replace
 
 import pytest
 
-from tests.whole.conftest import UNET2D, assert_same_results, end, kill_when, told
+from tests.whole.conftest import (
+    CROP3D,
+    UNET2D,
+    UNET3D,
+    assert_same_results,
+    end,
+    kill_when,
+    told,
+)
 
 MOMENTS = {
     "before anything is trained": lambda run: (run / "run.json").exists(),
@@ -30,6 +40,20 @@ def test_a_run_killed_and_started_again_equals_one_never_stopped(moment, press, 
     press(UNET2D, COUNT="4")
     assert_same_results(run, trained.run())
     assert not list(run.glob(".*")) and not (run / "run.lock").exists()
+
+
+def test_a_3d_run_with_dropout_killed_again_and_again_equals_one_never_stopped(press, tmp_path):
+    options = {"MOS_MODEL_DROPOUT": "0.2", "COUNT": "3", **CROP3D}
+    whole = replace(press, folder=tmp_path / "whole")
+    whole(UNET3D, **options)
+    delays = random.Random(0)
+    run = press.run("unet-3d-none")
+    for _ in range(6):
+        process = press.begin(UNET3D, **options)
+        stop = time.monotonic() + delays.uniform(0.5, 1.5)
+        kill_when(process, run, lambda: time.monotonic() > stop)
+    press(UNET3D, **options)
+    assert_same_results(run, whole.run("unet-3d-none"))
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
