@@ -7,11 +7,12 @@
 
     resolved = parse(Options, argv, prog=..., description=..., environ=os.environ)
 
-Later wins: field default < launcher default < `--config file` < environment < flag in the launcher <
-flag typed by hand. How a launcher tells its own values from the user's is said in `.scripts/env`.
+Later wins: field default < launcher default < what the stored run was started with < `--config file`
+< environment < flag in the launcher < flag typed by hand. How a launcher tells its own values from the user's is said in `.scripts/env`.
 """
 
 import dataclasses
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,7 +20,14 @@ from typing import Any, Generic, TypeVar
 
 from mos.errors import BadInput
 from mos.option_help import help_text, resolved_table
-from mos.option_layers import Texts, read_environment, read_file, read_flags, split_typed
+from mos.option_layers import (
+    Texts,
+    check_reserved,
+    read_environment,
+    read_file,
+    read_flags,
+    split_typed,
+)
 from mos.option_values import REQUIRED, Option, options_of
 
 T = TypeVar("T")
@@ -84,6 +92,7 @@ def parse(
     description: str,
     environ: Mapping[str, str] | None = None,
     load: Callable[[Path], Mapping[str, Any]] | None = None,
+    remember: Callable[[T], Mapping[str, str]] | None = None,
 ) -> Resolved[T]:
     """Fills an options dataclass from all layers and calls its `check()` if it has one.
 
@@ -93,6 +102,8 @@ def parse(
         argv: flags and values; None: those of this process.
         environ: the environment layer; None: the environment sets no option.
         load: reads a `--config` file into names and values; None: YAML or JSON.
+        remember: given the options as they stand, the texts that an interrupted program ran with; they
+            come before whatever the user says now and behind what the launcher says to everybody.
 
     Raises:
         BadInput: an unknown, misspelt or missing name, or a value that cannot be used; names the layer.
@@ -111,6 +122,8 @@ def parse(
         print(help_text(prog, description, shown, by_launcher, environ is not None), end="")
         raise SystemExit(0)
 
+    if environ is None:
+        check_reserved(os.environ)
     in_launcher, typed = split_typed(argv, environ or {})
     known = options | _BUILT_IN
     flags = [
@@ -123,6 +136,25 @@ def parse(
     layers += [(f"file {path}", read_file(path, options, load)) for path in files]
     layers += [("environment", read_environment(environ or {}, options, defaults)), *flags]
 
+    resolved = _resolve(options_type, options, layers)
+    if remember is not None and (texts := remember(resolved.options)):
+        layers.insert(1, ("the run so far", texts))
+        resolved = _resolve(options_type, options, layers)
+    # Of several processes (torchrun) one is enough to tell.
+    if dry_run and (environ or {}).get("RANK", "0") == "0":
+        rows = ((name, resolved.text[name] or "''", resolved.layers[name]) for name in options)
+        print(resolved_table(rows))
+    if hasattr(resolved.options, "check"):
+        resolved.options.check()
+    if dry_run:
+        raise SystemExit(0)
+    return resolved
+
+
+def _resolve(
+    options_type: type[T], options: Mapping[str, Option], layers: Sequence[tuple[str, Texts]]
+) -> Resolved[T]:
+    """Reads every layer, a later one over an earlier one."""
     values = {name: o.default for name, o in options.items()}
     origin = dict.fromkeys(values, "default")
     for layer, texts in layers:
@@ -132,18 +164,9 @@ def parse(
     for name, value in values.items():
         if value is REQUIRED:
             raise BadInput(f"--{name} is missing: {options[name].help}")
-
-    resolved = Resolved(
+    return Resolved(
         options_type(**values), origin, {name: o.write(values[name]) for name, o in options.items()}
     )
-    # Of several processes (torchrun) one is enough to tell.
-    if dry_run and (environ or {}).get("RANK", "0") == "0":
-        print(resolved_table((name, resolved.text[name] or "''", origin[name]) for name in options))
-    if hasattr(resolved.options, "check"):
-        resolved.options.check()
-    if dry_run:
-        raise SystemExit(0)
-    return resolved
 
 
 def _read(option: Option, text: str | list[str], layer: str) -> Any:

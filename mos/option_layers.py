@@ -98,6 +98,24 @@ def read_environment(
     return texts
 
 
+def check_reserved(environ: Mapping[str, str]) -> None:
+    """Refuses a slip in a name that speaks to every program, such as MOS_CHEKPOINT.
+
+    For programs that take no options from the environment: there MOS_LEARNING_RATE is another
+    program's and means nothing, but a misspelt MOS_CHECKPOINT would quietly look elsewhere.
+
+    Raises:
+        BadInput: names the right one.
+    """
+    for variable in sorted(environ):
+        for right in RESERVED:
+            if environ[variable] and variable in slips(right):
+                raise BadInput(
+                    f"environment variable {variable}={environ[variable]!r} looks like a misspelt "
+                    f"{right}; write {right}={environ[variable]}, or unset {variable}"
+                )
+
+
 def read_file(
     path: str,
     options: Mapping[str, Option],

@@ -246,3 +246,22 @@ def test_slips_are_swaps_losses_and_doublings():
 def test_nearest_ignores_case_and_dashes_and_knows_when_nothing_is_near():
     assert nearest("Learning-Rate", ["learning_rate", "loop"]) == "learning_rate"
     assert nearest("zzz", ["learning_rate"]) is None
+
+
+def test_a_program_without_an_environment_layer_still_refuses_a_misspelt_folder_name(monkeypatch):
+    monkeypatch.setenv("MOS_CHEKPOINT", "/scratch")
+    with pytest.raises(BadInput, match="write MOS_CHECKPOINT=/scratch"):
+        parse(Toy, [], prog="toy", description="")
+
+
+def test_what_a_run_was_started_with_stands_between_the_launcher_and_the_user():
+    environ = {"_MOS_DEFAULTS": "BS", "BS": "16"}
+    stored = {"batch_size": "8", "learning_rate": "0.5"}
+    resolved = parse(
+        Toy, [], prog="toy", description="", environ=environ, remember=lambda _: stored
+    )
+    assert resolved.options.batch_size == 8 and resolved.layers["batch_size"] == "the run so far"
+    typed = ["--learning_rate", "0.1"]
+    resolved = parse(Toy, typed, prog="toy", description="", environ={}, remember=lambda _: stored)
+    assert resolved.options.learning_rate == 0.1
+    assert resolved.layers["learning_rate"] == "command line"

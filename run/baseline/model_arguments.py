@@ -10,6 +10,8 @@ from mos.networks.table import NETWORKS
 from mos.options import TrainingOptions
 from mos.shapes import format_labels, parse_labels, parse_sizes, parse_spacing
 
+TASK = "baseline"
+
 
 def parse_channels(text: str) -> tuple[int, ...]:
     """Reads `32,64,128` as features per level of a network, finest first."""
