@@ -1,10 +1,12 @@
 """Opening a dataset file: everything it promises is checked here, and said exactly when broken."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,19 +20,9 @@ from mos.data.bundle_cases import (
     read_manifest,
     read_slices,
 )
+from mos.data.digest import content_digest
+from mos.data.keys import HAS_SLICES, VOLUMES, Kind, axis_key
 from mos.errors import BadInput
-
-Kind = Literal["main", "aux", "zeroshot", "pseudo"]
-
-# Per kind: the 3-D tensors (with a case each) and whether `train2d` belongs to it.
-VOLUMES: Mapping[str, tuple[str, ...]] = {
-    "main": ("train3d", "valid3d", "test3d"),
-    "aux": ("train3d",),
-    "zeroshot": ("crop3d",),
-    "pseudo": ("crop3d",),
-}
-AXES: Mapping[str, str] = {"zeroshot": "zeroshot3daxis", "pseudo": "crop3daxis"}
-HAS_SLICES = ("main", "aux")
 
 
 @dataclass(frozen=True)
@@ -41,6 +33,7 @@ class Bundle:
     kind: Kind
     tensors: Mapping[str, Tensor]
     manifest: Mapping[str, Any]  # {} for a file without one
+    axes: Mapping[str, np.ndarray]  # by 3-D tensor name, (n, d) float64 mm; absent where not given
     cases: Mapping[str, Sequence[Case]]  # by 3-D tensor name, in the order of its rows
     slices: Sequence[tuple[int, int]]  # train2d: (row in train3d, slice); () where unknown
 
@@ -55,18 +48,15 @@ class Bundle:
         return {int(key): str(name) for key, name in self.manifest.get("labels", {}).items()}
 
 
-def open_bundle(path: Path, kind: Kind = "main", *, volume_key: str | None = None) -> Bundle:
+def open_bundle(path: Path, kind: Kind = "main") -> Bundle:
     """Opens and checks a dataset file.
-
-    Args:
-        volume_key: name of the 3-D tensor of a zero-shot or pseudo file, `crop3d` by default.
 
     Raises:
         BadInput: missing, truncated or foreign file; a key, shape, type or count that breaks the
             documented contract; a patient in two splits.
     """
     content = _load(path)
-    volumes = (volume_key,) if volume_key and kind in AXES else VOLUMES[kind]
+    volumes = VOLUMES[kind]
     names = (("train2d",) if kind in HAS_SLICES else ()) + volumes
     tensors: dict[str, Tensor] = {}
     for name in names:
@@ -90,12 +80,31 @@ def open_bundle(path: Path, kind: Kind = "main", *, volume_key: str | None = Non
     _check_channels(path, tensors)
     manifest = read_manifest(path, content)
     axes = {
-        name: read_axis(path, content, name, AXES.get(kind, f"{name}axis"), tensors[name])
+        name: read_axis(path, content, name, axis_key(kind, name), tensors[name])
         for name in volumes
+        if axis_key(kind, name) in content
     }
-    cases = {name: read_cases(path, manifest, name, tensors[name], axes[name]) for name in volumes}
+    cases = {
+        name: read_cases(path, manifest, name, tensors[name], axes.get(name)) for name in volumes
+    }
     check_patients(path, cases)
-    return Bundle(path, kind, tensors, manifest, cases, read_slices(path, manifest, tensors))
+    slices = read_slices(path, manifest, tensors)
+    return Bundle(path, kind, tensors, manifest, axes, cases, slices)
+
+
+def content_hash(bundle: Bundle) -> str:
+    """A hash of what the file holds: equal for files of the same tensors and manifest.
+
+    When and by which command the file was made (the manifest's `created`) does not count, so a dataset
+    that is built again in the same way keeps its hash.
+
+    Returns:
+        SHA-256 in hex; with `blocks-` before it where more than 1 GiB was sampled (`content_digest`).
+    """
+    arrays = {name: tensor.numpy() for name, tensor in bundle.tensors.items()}
+    arrays |= {axis_key(bundle.kind, name): axis for name, axis in bundle.axes.items()}
+    said = {key: value for key, value in bundle.manifest.items() if key != "created"}
+    return content_digest(arrays, json.dumps(said, sort_keys=True))
 
 
 def highest_label(bundle: Bundle) -> int:

@@ -92,15 +92,13 @@ def read_slices(
 
 def read_axis(
     path: Path, content: Mapping[str, Any], name: str, key: str, volumes: Tensor
-) -> np.ndarray | None:
-    """Slice positions (n, d) in mm, nan in padding; None where the file has none.
+) -> np.ndarray:
+    """Slice positions (n, d) float64 in mm, nan in padding.
 
     Raises:
         BadInput: no tensor, or another shape.
     """
-    axis = content.get(key)
-    if axis is None:
-        return None
+    axis = content[key]
     needed = (volumes.shape[0], volumes.shape[2])
     if not isinstance(axis, Tensor) or tuple(axis.shape) != needed:
         found = form(axis) if isinstance(axis, Tensor) else type(axis).__name__

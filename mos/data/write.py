@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from mos.data.keys import axis_key
 from mos.data.manifest import labelled_slices, make_manifest
 from mos.errors import BadInput
 from mos.files import atomic_path
-
-# Name of the axis tensor where it is not the volume's name with `axis` behind it.
-_AXIS = {"zeroshot": "zeroshot3daxis"}
 
 
 def write_bundle(
@@ -52,7 +50,7 @@ def write_bundle(
     for key, rows in parts.items():
         part = volumes[list(rows)]  # a copy: torch.save would write the whole of a shared storage
         content[key] = torch.from_numpy(part)
-        content[_AXIS.get(kind, f"{key}axis")] = torch.from_numpy(axes[list(rows)])
+        content[axis_key(kind, key)] = torch.from_numpy(axes[list(rows)])
         if key == "train3d":
             slices = labelled_slices(part)
             chosen = [part[row, :, index] for row, index in slices]
