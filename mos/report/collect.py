@@ -1,12 +1,13 @@
 """Finds the runs below `.checkpoint` and puts all their scores into one long table."""
 
-from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from mos import folders
+from mos.report.comparable import comparison_notices
+from mos.report.notice import Notice
 from mos.report.rows import BrokenFile, read_metric_file
 from mos.report.run_record import Run, read_run
 
@@ -14,17 +15,6 @@ COLUMNS = (
     "task dataset setting fold run network tag dims aux postfix epoch stage "
     "case patient label label_name dice iou hd msd state"
 ).split()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Notice:
-    """Something a reader of the tables must know. Empty names mean it concerns all of them."""
-
-    kind: str  # broken, unfinished, no validation, no scores, best, other cases, split, ...
-    dataset: str
-    run: str
-    setting: str
-    text: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +45,7 @@ def collect(root: Path, task: str) -> Collection:
         notices += [_notice(run, kind, text) for kind, text in problems]
     frames = [frame for frame in frames if len(frame)]
     rows = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=COLUMNS)
-    notices += _comparison_notices(runs, rows)
+    notices += comparison_notices(runs, rows)
     return Collection(root=root, task=task, runs=tuple(runs), rows=rows, notices=tuple(notices))
 
 
@@ -91,66 +81,6 @@ def _score_frames(run: Run, problems: list[tuple[str, str]]) -> list[pd.DataFram
     if not any(len(frame) and frame["stage"].iloc[0] == "test" for frame in frames):
         problems.append(("no scores", f"no test scores of epoch {run.epoch}"))
     return frames
-
-
-def _comparison_notices(runs: list[Run], rows: pd.DataFrame) -> list[Notice]:
-    """What stands in the way of comparing the runs of a dataset with one another."""
-    notices = []
-    if runs:
-        text = "one run per cell: no seeds, so the spread between trainings is not known"
-        notices.append(Notice(kind="seeds", dataset="", run="", setting="", text=text))
-    for dataset in sorted({run.dataset for run in runs}):
-        mine = [run for run in runs if run.dataset == dataset]
-        files = defaultdict(set)
-        for run in mine:
-            source = run.record.get("dataset")
-            if isinstance(source, dict) and source.get("sha256"):
-                files[run.setting].add(str(source["sha256"]))
-        for setting, hashes in files.items():
-            if len(hashes) > 1:
-                text = (
-                    f"its runs were trained on {len(hashes)} different versions of the dataset file"
-                )
-                notices.append(
-                    Notice(kind="dataset file", dataset=dataset, run="", setting=setting, text=text)
-                )
-    for (dataset, stage), part in rows.groupby(["dataset", "stage"]):
-        notices += _unequal_cases(dataset, stage, part)
-        if stage == "test":
-            notices += _cases_tested_twice(dataset, part)
-    return notices
-
-
-def _unequal_cases(dataset: str, stage: str, part: pd.DataFrame) -> list[Notice]:
-    scored = part[part["state"] != "not scored"]
-    sets = {run: set(zip(of["case"], of["label"])) for run, of in scored.groupby("run")}
-    whole = set().union(*sets.values()) if sets else set()
-    notices = []
-    for run, mine in sets.items():
-        lacking = {case for case, _ in whole} - {case for case, _ in mine}
-        if lacking:
-            text = (
-                f"{stage}: lacks {len(lacking)} of {len({c for c, _ in whole})} cases others have"
-            )
-        elif whole - mine:
-            text = f"{stage}: lacks labels that others are scored on"
-        else:
-            continue
-        notices.append(Notice(kind="other cases", dataset=dataset, run=run, setting="", text=text))
-    return notices
-
-
-def _cases_tested_twice(dataset: str, part: pd.DataFrame) -> list[Notice]:
-    notices = []
-    for run, mine in part.groupby("run"):
-        folds = mine.groupby("case")["fold"].nunique()
-        if (folds > 1).any():
-            text = (
-                f"{(folds > 1).sum()} cases are tested in several folds, {folds.idxmax()} among them: "
-                "the folds are not of one split; such a case counts with its mean"
-            )
-            notices.append(Notice(kind="split", dataset=dataset, run=run, setting="", text=text))
-    return notices
 
 
 def _notice(run: Run, kind: str, text: str) -> Notice:

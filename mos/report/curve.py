@@ -33,15 +33,40 @@ class Panel:
 
 
 def panels(runs: Sequence[Run], *, dice_floor: float) -> list[Panel]:
-    """Loss (training solid, validation dashed) and validation dice of a run's folds over epochs.
+    """A run's folds over epochs: cross-entropy, or the loss of training, and the validation dice.
+
+    Training steps on several terms; of these only the cross-entropy, `ce_loss`, is also measured in
+    validation, so only it is drawn beside the validation's (training solid, validation dashed).
+    Where the lines of a fold do not name it, the panel is the loss of training alone.
 
     Args:
         dice_floor: lower end of the dice axis, shared by the runs of a dataset so they compare.
     """
-    loss = [(i, run, stage, "loss") for i, run in enumerate(runs) for stage in ("train", "valid")]
-    dice = [(i, run, "valid", "dice") for i, run in enumerate(runs)]
-    made = [_panel("loss", loss, None), _panel("validation dice", dice, (dice_floor, 1.0))]
-    return [panel for panel in made if panel is not None]
+    folds = list(enumerate(runs))
+    shared = [(run, _cross_entropy_key(run)) for run in runs if run.log.get("train")]
+    if shared and all(key is not None for _, key in shared):
+        loss = [(i, run, "train", "ce_loss") for i, run in folds]
+        loss += [(i, run, "valid", _cross_entropy_key(run)) for i, run in folds]
+        lines = _panel("cross-entropy", loss, None)
+    else:
+        lines = _panel("training loss", [(i, run, "train", "loss") for i, run in folds], None)
+    dice = _panel(
+        "validation dice", [(i, run, "valid", "dice") for i, run in folds], (dice_floor, 1)
+    )
+    return [panel for panel in (lines, dice) if panel is not None]
+
+
+def _cross_entropy_key(run: Run) -> str | None:
+    """What validation calls the `ce_loss` of training; None where training does not name it.
+
+    Validation scores whole volumes and measures the cross-entropy alone: that is its `loss`, unless
+    its lines name the terms of a sum as those of training do.
+    """
+    if not _points(run, "train", "ce_loss"):
+        return None
+    validated = [line for line in run.log.get("valid", {}).values() if "loss" in line]
+    named = any(key.endswith("_loss") for line in validated for key in line)
+    return "ce_loss" if named or not validated else "loss"
 
 
 def lowest_dice(runs: Sequence[Run]) -> float:
@@ -55,11 +80,7 @@ def lowest_dice(runs: Sequence[Run]) -> float:
 
 def _points(run: Run, stage: str, key: str) -> list[tuple[int, float]]:
     lines = run.log.get(stage, {})
-    # Evaluation calls its loss epoch_losses, as the metric files do.
-    points = [
-        (epoch, lines[epoch].get(key, lines[epoch].get("epoch_losses") if key == "loss" else None))
-        for epoch in sorted(lines)
-    ]
+    points = [(epoch, lines[epoch].get(key)) for epoch in sorted(lines)]
     return [(epoch, float(y)) for epoch, y in points if isinstance(y, int | float)]
 
 
@@ -89,7 +110,7 @@ def _panel(title: str, wanted: list, y_range: tuple[float, float] | None) -> Pan
             Series(
                 name=f"{'fold ' + run.fold if run.fold else run.setting}, {stage}",
                 color=i % 5,
-                dashed=key == "loss" and stage == "valid",
+                dashed=key != "dice" and stage == "valid",
                 path="M" + " L".join(f"{x} {y}" for x, y in placed),
                 dots=tuple(placed) if not steps else (),
                 mark=(

@@ -56,3 +56,4 @@ METRICS = (
         "Missed or invented: infinite. In neither: not scored.",
     ),
 )
+KEYS = tuple(metric.key for metric in METRICS)

@@ -14,8 +14,9 @@ import jinja2
 from markupsafe import Markup
 
 from mos.report import curve, table
-from mos.report.collect import Collection, Notice
+from mos.report.collect import Collection
 from mos.report.metric import METRICS
+from mos.report.notice import Notice
 from mos.report.run_record import Run
 
 FOLDS = 5  # a dataset is split into five rotations
@@ -120,7 +121,7 @@ def _notices_of(notices: Sequence[Notice], run: Run) -> list[Notice]:
     return [
         n
         for n in notices
-        if (n.dataset, n.run) == (run.dataset, run.name) and n.setting in ("", run.setting)
+        if n.dataset == run.dataset and n.run in ("", run.name) and n.setting in ("", run.setting)
     ]
 
 
@@ -137,6 +138,7 @@ def _parts(
     parts = []
     for name in sorted({run.dataset for run in collection.runs}):
         runs = [run for run in collection.runs if run.dataset == name]
+        runs.sort(key=lambda run: (run.order, run.fold))
         keys = sorted({line.stage for line in overview if line.dataset == name}, key=_stage_order)
         stages = [
             Stage(
@@ -150,8 +152,8 @@ def _parts(
         ]
         floor = curve.lowest_dice(runs)
         curves = []
-        for run_name in sorted({run.name for run in runs}):
-            folds = sorted((r for r in runs if r.name == run_name), key=lambda run: run.fold)
+        for run_name in dict.fromkeys(run.name for run in runs):
+            folds = [run for run in runs if run.name == run_name]
             curves.append((run_name, folds, curve.panels(folds, dice_floor=floor)))
         parts.append(DatasetPart(name=name, stages=stages, curves=curves, runs=runs))
     return parts
@@ -168,7 +170,13 @@ def _stage_order(stage: str) -> tuple[int, str]:
 
 def _flags(notices: Sequence[Notice], line: table.Line) -> list[str]:
     """What the overview says below a run's name: the kinds of its notices, each once."""
-    kinds = [n.kind for n in notices if (n.dataset, n.run) == (line.dataset, line.run)]
+    settings = {"", *(f"{line.dataset}-{fold}" if fold else line.dataset for fold in line.folds)}
+    kinds = [
+        n.kind
+        for n in notices
+        if n.dataset == line.dataset
+        and (n.run == line.run or (not n.run and n.setting in settings))
+    ]
     return list(dict.fromkeys(kinds + ([] if line.comparable else ["other cases"])))
 
 

@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-METRICS = ("dice", "iou", "hd", "msd")
+from mos.report.metric import KEYS
+from mos.report.scores import case_means, states
+
 COUNTS = ("tp", "fp", "fn")
 
 
@@ -18,16 +20,15 @@ def read_metric_file(path: Path, label_names: dict[int, str]) -> tuple[pd.DataFr
 
     Returns:
         A frame with the columns case, patient, label, label_name, dice, iou (0-1), hd, msd (mm) and
-        state, ordered by case as in the file, then label; background is left out unless scored.
-        state is `scored` (in reference and prediction), `missed` (in the reference only),
-        `invented` (in the prediction only), `absent` (in neither) or `not scored`.
+        state (one of `mos.report.scores.STATES`), ordered by case as in the file, then label;
+        background is left out unless scored.
         Then a list of what the file lacks, as sentences; the metrics it lacks are nan.
 
     Raises:
         BrokenFile: half written, foreign, or arrays that do not belong together.
     """
     content = _load(path)
-    tables = {key: _table(content, f"raw_{key}") for key in METRICS + COUNTS}
+    tables = {key: _table(content, f"raw_{key}") for key in KEYS + COUNTS}
     given = {key: table for key, table in tables.items() if table is not None}
     if "dice" not in given:
         raise BrokenFile("it has no raw_dice (n, label_count)")
@@ -44,9 +45,9 @@ def read_metric_file(path: Path, label_names: dict[int, str]) -> tuple[pd.DataFr
     if len(patients) != n:
         raise BrokenFile(f"it names {len(patients)} patients for {n} rows")
 
-    lacks = [f"it has no raw_{key}" for key in METRICS if key not in given]
+    lacks = [f"it has no raw_{key}" for key in KEYS if key not in given]
     if all(key in given for key in COUNTS):
-        state = _states(*(given[key] for key in COUNTS))
+        state = states(*(given[key] for key in COUNTS))
     else:
         state = _states_without_counts(given["dice"], given.get("hd"))
         lacks.append("it has no raw_tp, raw_fp, raw_fn: invented structures are counted as missed")
@@ -60,15 +61,9 @@ def read_metric_file(path: Path, label_names: dict[int, str]) -> tuple[pd.DataFr
         "label": np.tile(labels, n),
         "label_name": np.tile([label_names.get(i, str(i)) for i in labels], n),
     }
-    columns |= {key: given.get(key, nothing)[:, labels].ravel() for key in METRICS}
+    columns |= {key: given.get(key, nothing)[:, labels].ravel() for key in KEYS}
     columns["state"] = state[:, labels].ravel()
     return pd.DataFrame(columns), lacks
-
-
-def case_means(frame: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    """Mean over the scored labels, one row per group of `by`: inf stays inf, nan where nothing is."""
-    scored = frame[frame["state"] != "not scored"]
-    return scored.groupby(by, sort=False)[list(METRICS)].mean()
 
 
 def _load(path: Path) -> dict:
@@ -96,20 +91,6 @@ def _table(content: dict, key: str) -> np.ndarray | None:
     return table
 
 
-def _states(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray) -> np.ndarray:
-    in_reference, in_prediction = tp + fn > 0, tp + fp > 0
-    return np.select(
-        [
-            np.isnan(tp + fp + fn),
-            in_reference & in_prediction,
-            in_reference,
-            in_prediction,
-        ],
-        ["not scored", "scored", "missed", "invented"],
-        default="absent",
-    )
-
-
 def _states_without_counts(dice: np.ndarray, hd: np.ndarray | None) -> np.ndarray:
     """For files of formats.md without counts: a label that no case has is taken as not scored."""
     one_sided = dice == 0 if hd is None else np.isinf(hd)
@@ -122,12 +103,11 @@ def _states_without_counts(dice: np.ndarray, hd: np.ndarray | None) -> np.ndarra
 def _disagreements(content: dict, given: dict, state: np.ndarray) -> list[str]:
     """Checks the stored means per case (n,) against the table they were made from."""
     found = []
-    for key in METRICS:
+    for key in KEYS:
         if key not in given or key not in content:
             continue
         stored = np.asarray(content[key], dtype=float).ravel()
-        table = pd.DataFrame(np.where(state == "not scored", np.nan, given[key]))
-        again = table.mean(axis=1).to_numpy()
+        again = case_means(np.where(state == "not scored", np.nan, given[key]))
         if stored.shape != again.shape or not np.allclose(stored, again, atol=1e-6, equal_nan=True):
             found.append(f"its {key} is not the mean of its raw_{key}; raw_{key} is used")
     return found

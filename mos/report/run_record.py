@@ -40,6 +40,11 @@ class Run:
     problems: tuple[tuple[str, str], ...]  # (kind, sentence)
 
     @property
+    def order(self) -> tuple:
+        """Where its name stands among others, as the tables sort them."""
+        return name_order(self.network, self.tag, self.dims, self.aux, self.postfix, self.name)
+
+    @property
     def label_names(self) -> dict[int, str]:
         return _label_names(self.record)
 
@@ -96,6 +101,13 @@ def parse_run_name(name: str) -> dict[str, str]:
     return {key: value or "" for key, value in match.groupdict().items()} | {
         "dims": f"{match['dims']}d"
     }
+
+
+def name_order(
+    network: str, tag: str, dims: str, aux: str, postfix: str, name: str
+) -> tuple[str | bool, ...]:
+    """Sorts the parts of names: 2-D before 3-D of a network, each without auxiliary data first."""
+    return network, tag, dims, aux not in ("", "none"), aux, postfix, name
 
 
 def _name_parts(folder_name: str, record: dict) -> dict[str, str]:
@@ -170,7 +182,7 @@ def _choose_epoch(
 
     1. the link `best`, which the run itself set by validation; told if metric.jsonl disagrees
     2. without the link, the epoch with the highest validation dice in metric.jsonl
-    3. without validation, the last stored epoch
+    3. without validation (folds named xxx-all have none), the last stored epoch
     """
     valid = {e: log["valid"][e].get("dice") for e in log.get("valid", {}) if e in epochs}
     valid = {e: dice for e, dice in valid.items() if isinstance(dice, int | float)}
@@ -185,19 +197,23 @@ def _choose_epoch(
                     f"epoch {best} is best; epoch {linked} is shown",
                 )
             )
-        if linked not in log.get("valid", {}):
-            problems.append(("best", f"no validation line backs the link best (epoch {linked})"))
-        return linked, "best by validation"
-    if best is not None:
+        if log.get("valid") or _validated(folder, linked):
+            return linked, "best by validation"
+        # Without validation the engine links best to the last epoch; whatever it names is shown.
+    elif best is not None:
         problems.append(("best", f"no link best; epoch {best} is best by metric.jsonl"))
         return best, "best by validation in metric.jsonl"
     if epochs:
-        problems.append(
-            ("no validation", f"never validated: the last epoch, {epochs[-1]}, is shown")
-        )
-        return epochs[-1], "last epoch, no validation"
+        shown = linked if linked in epochs else epochs[-1]
+        which = "last epoch" if shown == epochs[-1] else "link best"
+        problems.append(("no validation", f"never validated: the {which}, {shown}, is shown"))
+        return shown, f"{which}, no validation"
     problems.append(("no scores", "no epoch is stored yet"))
     return None, ""
+
+
+def _validated(folder: Path, epoch: int) -> bool:
+    return folders.metric_file(folders.epoch_folder(folder, epoch), "valid").exists()
 
 
 def _linked_epoch(link: Path) -> int | None:

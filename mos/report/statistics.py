@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -26,11 +27,11 @@ class Description:
         return self.infinite + self.undefined
 
 
-def describe(values: Sequence[float], patients: Sequence[str]) -> Description:
+def describe(values: Sequence[float], patients: Sequence[str | int]) -> Description:
     """Describes the finite ones of `values` (n,), one per case; `patients` (n,) says whose case it is."""
     values = np.asarray(values, dtype=float)
     finite = np.isfinite(values)
-    kept, owners = values[finite], np.asarray(patients, dtype=object)[finite]
+    kept, owners = values[finite], np.asarray(patients)[finite]
     low, high = bootstrap_interval(kept, owners)
     return Description(
         count=len(kept),
@@ -64,7 +65,7 @@ def standard_error(values: Sequence[float]) -> float:
 
 def bootstrap_interval(
     values: Sequence[float],
-    patients: Sequence[str],
+    patients: Sequence[str | int],
     *,
     confidence: float = 0.95,
     draws: int = BOOTSTRAP_DRAWS,
@@ -83,13 +84,21 @@ def bootstrap_interval(
         low, high; nan, nan below two patients. The same values and patients, in any order, give
         the same interval.
     """
-    names, owner = np.unique(np.asarray(patients, dtype=str), return_inverse=True)
+    names, owner = np.unique(np.asarray(patients), return_inverse=True)
     if len(names) < 2:
         return np.nan, np.nan
     totals = np.bincount(owner, weights=np.asarray(values, dtype=float))
     counts = np.bincount(owner)
-    drawn = np.random.default_rng(seed).integers(len(names), size=(draws, len(names)))
-    means = totals[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+    times = _times_drawn(len(names), draws, seed)
+    means = (times @ totals) / (times @ counts)
     tail = (1 - confidence) / 2
     low, high = np.quantile(means, [tail, 1 - tail])
     return float(low), float(high)
+
+
+@lru_cache(maxsize=4)  # lines of a table mostly have as many patients as the line before
+def _times_drawn(count: int, draws: int, seed: int) -> np.ndarray:
+    """(draws, count): how often each of `count` patients is drawn, `count` draws with replacement."""
+    drawn = np.random.default_rng(seed).integers(count, size=(draws, count))
+    places = drawn + np.arange(draws)[:, None] * count
+    return np.bincount(places.ravel(), minlength=draws * count).reshape(draws, count).astype(float)

@@ -5,13 +5,16 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import pandas as pd
 
 from mos.report.collect import Collection
-from mos.report.metric import METRICS, Metric
-from mos.report.rows import case_means
-from mos.report.run_record import Run
+from mos.report.metric import KEYS, METRICS, Metric
+from mos.report.run_record import Run, name_order
+from mos.report.scores import group_means
 from mos.report.statistics import Description, describe
+
+_NAMES = ("dataset", "stage", "run", "network", "tag", "dims", "aux", "postfix")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +43,12 @@ class Line:
     best: frozenset[str] = frozenset()  # metrics in which this line is best of its column
     comparable: bool = True  # its cases and labels are those most lines of the column have
 
+    @property
+    def order(self) -> tuple:
+        """By dataset and stage, then label by label, then as runs are sorted, then by fold."""
+        name = name_order(self.network, self.tag, self.dims, self.aux, self.postfix, self.run)
+        return self.dataset, self.stage, self.label or 0, name, self.fold or ""
+
 
 def overview(collection: Collection) -> list[Line]:
     """One line per run name, dataset and stage, folds pooled by case; runs without scores included."""
@@ -47,12 +56,12 @@ def overview(collection: Collection) -> list[Line]:
     have = {(line.dataset, line.run) for line in lines if line.stage == "test"}
     lines += [_empty(run) for run in collection.runs if (run.dataset, run.name) not in have]
     once = {(line.dataset, line.stage, line.run): line for line in lines}
-    return [once[key] for key in sorted(once)]
+    return sorted(once.values(), key=lambda line: line.order)
 
 
 def per_label(collection: Collection) -> list[Line]:
     """One line per run name, dataset, stage and label, folds pooled by case; label by label."""
-    return sorted(_lines(collection.rows, ["label"]), key=lambda line: line.label)
+    return sorted(_lines(collection.rows, ["label"]), key=lambda line: line.order)
 
 
 def per_fold(collection: Collection) -> list[Line]:
@@ -62,7 +71,7 @@ def per_fold(collection: Collection) -> list[Line]:
     for run in collection.runs:
         if (run.dataset, run.name, run.fold) not in have:
             lines.append(replace(_empty(run), fold=run.fold))
-    return sorted(lines, key=lambda line: (line.dataset, line.stage, line.run, line.fold))
+    return sorted(lines, key=lambda line: line.order)
 
 
 def _empty(run: Run) -> Line:
@@ -73,43 +82,79 @@ def _empty(run: Run) -> Line:
 
 def _lines(rows: pd.DataFrame, extra: list[str]) -> list[Line]:
     """Makes a line of every (dataset, stage, *extra, run) and marks the best of each column."""
-    lines = []
-    rows = rows[rows["state"] != "not scored"]
-    for _, column in rows.groupby(["dataset", "stage", *extra], sort=True):
-        group = [(_line(of, extra), _content(of)) for _, of in column.groupby("run", sort=True)]
-        lines += _mark_best(group)
-    return lines
+    rows = rows[rows["state"] != "not scored"].reset_index(drop=True)
+    table = _Columns.of(rows)
+    columns = defaultdict(list)
+    groups = rows.groupby(["dataset", "stage", *extra, "run"], sort=True).indices
+    for key, where in groups.items():
+        columns[key[:-1]].append((_line(table, where, extra), table.content(where)))
+    return [line for group in columns.values() for line in _mark_best(group)]
 
 
-def _line(of: pd.DataFrame, extra: list[str]) -> Line:
-    first = of.iloc[0]
+@dataclass(frozen=True, kw_only=True)
+class _Columns:
+    """The rows of a collection as arrays, (n,) each: much faster than slices of a frame."""
+
+    names: dict[str, np.ndarray]
+    values: np.ndarray  # (n, metrics), as KEYS
+    case: np.ndarray  # numbers in the order of the names, so that no result depends on the rows'
+    fold: np.ndarray
+    patient: np.ndarray
+    cell: np.ndarray  # one number for a case and label
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame) -> "_Columns":
+        case, fold, patient = (
+            pd.factorize(rows[key], sort=True)[0] for key in ("case", "fold", "patient")
+        )
+        label = pd.factorize(rows["label"])[0]
+        return cls(
+            names={
+                key: rows[key].to_numpy()
+                for key in (*_NAMES, "fold", "label", "label_name", "state")
+            },
+            values=rows[list(KEYS)].to_numpy(float),
+            case=case,
+            fold=fold,
+            patient=patient,
+            cell=case * (label.max(initial=0) + 1) + label,
+        )
+
+    def content(self, where: np.ndarray) -> frozenset[int]:
+        """Which cases and labels these rows are about."""
+        return frozenset(self.cell[where].tolist())
+
+
+def _line(table: _Columns, where: np.ndarray, extra: list[str]) -> Line:
+    """The line of the rows `where`, all of one run and stage."""
+    name = {key: column[where[0]] for key, column in table.names.items()}
     # A case has one value per fold that scored it (one, but for zero-shot sets, which every fold
     # scores), and counts once, with their mean.
-    values = case_means(of, ["fold", "case"]).groupby("case").mean()
-    patients = of.drop_duplicates("case").set_index("case")["patient"].loc[values.index].tolist()
-    states = Counter(of["state"])
-    names = ("dataset", "stage", "run", "network", "tag", "dims", "aux", "postfix")
+    case, fold = table.case[where], table.fold[where]
+    scored, of_row = np.unique(case * (table.fold.max() + 1) + fold, return_inverse=True)
+    per_fold = group_means(table.values[where], of_row, len(scored))
+    cases, first = np.unique(case, return_index=True)
+    _, of_fold = np.unique(scored // (table.fold.max() + 1), return_inverse=True)
+    values = group_means(per_fold, of_fold, len(cases))
+    patients = table.patient[where][first]
+    states = Counter(table.names["state"][where].tolist())
     return Line(
-        **{name: first[name] for name in names},
-        fold=first["fold"] if "fold" in extra else None,
-        label=int(first["label"]) if "label" in extra else None,
-        label_name=first["label_name"] if "label" in extra else "",
-        folds=tuple(sorted(of["fold"].unique())),
-        cases=len(values),
-        patients=len(set(patients)),
+        **{key: name[key] for key in _NAMES},
+        fold=name["fold"] if "fold" in extra else None,
+        label=int(name["label"]) if "label" in extra else None,
+        label_name=name["label_name"] if "label" in extra else "",
+        folds=tuple(sorted(set(table.names["fold"][where].tolist()))),
+        cases=len(cases),
+        patients=len(set(patients.tolist())),
         in_reference=states["scored"] + states["missed"],
         missed=states["missed"],
         not_in_reference=states["absent"] + states["invented"],
         invented=states["invented"],
-        metrics={m.key: describe(values[m.key].to_numpy(), patients) for m in METRICS},
+        metrics={key: describe(values[:, i], patients) for i, key in enumerate(KEYS)},
     )
 
 
-def _content(of: pd.DataFrame) -> frozenset:
-    return frozenset(zip(of["case"], of["label"]))
-
-
-def _mark_best(group: list[tuple[Line, frozenset]]) -> list[Line]:
+def _mark_best(group: list[tuple[Line, frozenset[int]]]) -> list[Line]:
     """Marks the best of each metric among the lines that share their cases and labels.
 
     Means over different cases are not compared. Of two distances the one that leaves out fewer

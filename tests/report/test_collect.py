@@ -87,6 +87,23 @@ def test_a_run_without_validation_shows_its_last_epoch_and_says_so(tmp_path):
     assert "no validation" in kinds(collection)
 
 
+def test_a_fold_of_everything_links_its_last_epoch_and_is_not_called_best(tmp_path):
+    folder = write_run(tmp_path, "unet-2d-none", validated=False)
+    (folder / "best").symlink_to("epoch-0006")  # as the engine does without validation
+    collection = collect(tmp_path, "baseline")
+    assert collection.runs[0].epoch == 6
+    assert collection.runs[0].chosen_by == "last epoch, no validation"
+    assert "no validation" in kinds(collection) and "best" not in kinds(collection)
+
+
+def test_a_run_whose_log_is_lost_is_still_the_best_by_its_validation_file(tmp_path):
+    folder = write_run(tmp_path, "unet-2d-none")
+    (folder / "metric.jsonl").unlink()
+    write_metrics(folder / "epoch-0005" / "valid-metrics.pt", FOLDS["1"], [0.5] * 4, {})
+    (run,) = collect(tmp_path, "baseline").runs
+    assert (run.epoch, run.chosen_by) == (5, "best by validation")
+
+
 def test_a_torn_last_line_is_a_run_still_writing_and_a_torn_middle_is_told(tmp_path):
     folder = write_run(tmp_path, "unet-2d-none")
     log = folder / "metric.jsonl"

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from mos.report import statistics
@@ -46,6 +47,17 @@ def test_repeating_every_case_of_a_patient_does_not_narrow_the_interval():
     values, patients = [0.2, 0.5, 0.8, 0.9], ["a", "b", "c", "d"]
     once = statistics.bootstrap_interval(values, patients)
     assert statistics.bootstrap_interval(values * 10, patients * 10) == pytest.approx(once)
+
+
+def test_the_interval_is_that_of_drawing_patients_one_by_one():
+    values, patients = [0.1, 0.9, 0.4, 0.6, 0.3], ["b", "a", "b", "c", "c"]
+    of = {"a": [0.9], "b": [0.1, 0.4], "c": [0.6, 0.3]}
+    means = []
+    for draw in np.random.default_rng(3).integers(3, size=(500, 3)):
+        cases = [value for patient in draw for value in of["abc"[patient]]]
+        means.append(sum(cases) / len(cases))
+    interval = statistics.bootstrap_interval(values, patients, draws=500, seed=3)
+    assert interval == pytest.approx(tuple(np.quantile(means, [0.025, 0.975])))
 
 
 def test_two_equal_patients_leave_no_doubt_and_one_patient_no_interval():

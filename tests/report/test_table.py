@@ -7,6 +7,7 @@ import pytest
 from mos.report import table
 from mos.report.collect import collect
 from mos.report.data import plain
+from mos.report.run_record import parse_run_name
 from tests.report.made_up_runs import write_metrics, write_run
 
 PRETRAIN = "unet[s]-3d-acdc,mnms[pretrain]"
@@ -78,6 +79,18 @@ def test_a_zero_shot_case_scored_by_two_folds_counts_once_with_its_mean(tmp_path
         write_metrics(folder / "epoch-0005" / "zeroshot-metrics.pt", {"z": "z"}, [base], special)
     (line,) = [l for l in table.overview(collect(tmp_path, "baseline")) if l.stage == "zeroshot"]
     assert line.cases == 1 and line.metrics["dice"].mean == pytest.approx(0.7)
+
+
+def test_rows_stand_by_network_then_2d_before_3d_then_without_auxiliary_data_first(tmp_path):
+    wanted = ["unet-2d-none", "unet-2d-acdc", "unet-3d-none", "unet[s]-2d-none", "xnet-2d-none"]
+    for name in reversed(wanted):
+        write_run(tmp_path, name, parts=dict(parse_run_name(name)))
+    collection = collect(tmp_path, "baseline")
+    assert [line.run for line in table.overview(collection)] == wanted
+    assert [line.run for line in table.per_fold(collection)] == wanted
+    lines = table.per_label(collection)
+    assert [line.run for line in lines] == wanted * 2
+    assert [line.label for line in lines] == [1] * 5 + [2] * 5
 
 
 def test_the_terminal_table_marks_the_best_and_the_left_out(collection):

@@ -1,0 +1,115 @@
+"""What stands in the way of comparing the runs of a dataset with one another."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from mos.report.alike import fold_differences, option_changes
+from mos.report.notice import Notice
+from mos.report.run_record import Run
+
+
+def comparison_notices(runs: Sequence[Run], rows: pd.DataFrame) -> list[Notice]:
+    """Everything about `runs` and their scores (the rows of `collect`) that a comparison must know."""
+    notices = []
+    if runs:
+        text = "one run per cell: no seeds, so the spread between trainings is not known"
+        notices.append(Notice(kind="seeds", dataset="", run="", setting="", text=text))
+    rows_of_tables, settings = defaultdict(list), defaultdict(list)
+    for run in runs:
+        rows_of_tables[run.dataset, run.name].append(run)
+        settings[run.dataset, run.setting].append(run)
+        if changes := option_changes(run.record):
+            text = f"its options changed between its starts: {'; '.join(changes)}"
+            notices.append(_about("options changed", run, text))
+    for (dataset, name), folds in rows_of_tables.items():
+        if differences := fold_differences(folds):
+            text = f"one row, but its folds were trained differently: {'; '.join(differences)}"
+            notices.append(
+                Notice(kind="folds differ", dataset=dataset, run=name, setting="", text=text)
+            )
+    for (dataset, setting), mine in settings.items():
+        notices += _different_files(dataset, setting, mine)
+        notices += _cut_labels(dataset, setting, mine)
+    for (dataset, stage), part in rows.groupby(["dataset", "stage"]):
+        notices += _unequal_cases(dataset, stage, part)
+        if stage == "test":
+            notices += _cases_tested_twice(dataset, part)
+    return notices
+
+
+def _about(kind: str, run: Run, text: str) -> Notice:
+    return Notice(kind=kind, dataset=run.dataset, run=run.name, setting=run.setting, text=text)
+
+
+def _source(run: Run) -> dict[str, Any]:
+    source = run.record.get("dataset")
+    return source if isinstance(source, dict) else {}
+
+
+def _different_files(dataset: str, setting: str, runs: Sequence[Run]) -> list[Notice]:
+    hashes = {str(_source(run)["sha256"]) for run in runs if _source(run).get("sha256")}
+    if len(hashes) < 2:
+        return []
+    text = f"its runs were trained on {len(hashes)} different versions of the dataset file"
+    return [Notice(kind="dataset file", dataset=dataset, run="", setting=setting, text=text)]
+
+
+def _cut_labels(dataset: str, setting: str, runs: Sequence[Run]) -> list[Notice]:
+    """Labelled voxels that the builder cropped away: no score can count them.
+
+    Told once for a setting whose runs all say the same, else run by run.
+    """
+    texts = [(run, _cut_text(_source(run).get("labels_cut"))) for run in runs]
+    said = {text for _, text in texts}
+    if said == {""}:
+        return []
+    if len(said) == 1:
+        (text,) = said
+        return [Notice(kind="labels cut", dataset=dataset, run="", setting=setting, text=text)]
+    return [_about("labels cut", run, text) for run, text in texts if text]
+
+
+def _cut_text(cut: Any) -> str:
+    """The sentence on `labels_cut` of run.json, {stage: {"cases": k, "voxels": n}}; "" for no loss."""
+    parts = []
+    for stage in ("test", "valid", "train"):
+        lost = cut.get(stage) if isinstance(cut, dict) else None
+        if isinstance(lost, dict) and lost.get("voxels"):
+            cases, voxels = lost.get("cases"), lost["voxels"]
+            were = "were cut by cropping " if not parts else ""
+            parts.append(f"of {cases} {stage} cases {were}({voxels} voxels)")
+    return f"references {', '.join(parts)}" if parts else ""
+
+
+def _unequal_cases(dataset: str, stage: str, part: pd.DataFrame) -> list[Notice]:
+    scored = part[part["state"] != "not scored"]
+    sets = {run: set(zip(of["case"], of["label"])) for run, of in scored.groupby("run")}
+    whole = set().union(*sets.values()) if sets else set()
+    cases = {case for case, _ in whole}
+    notices = []
+    for run, mine in sets.items():
+        lacking = cases - {case for case, _ in mine}
+        if lacking:
+            text = f"{stage}: lacks {len(lacking)} of {len(cases)} cases others have"
+        elif whole - mine:
+            text = f"{stage}: lacks labels that others are scored on"
+        else:
+            continue
+        notices.append(Notice(kind="other cases", dataset=dataset, run=run, setting="", text=text))
+    return notices
+
+
+def _cases_tested_twice(dataset: str, part: pd.DataFrame) -> list[Notice]:
+    notices = []
+    for run, mine in part.groupby("run"):
+        folds = mine.groupby("case")["fold"].nunique()
+        if (folds > 1).any():
+            text = (
+                f"{(folds > 1).sum()} cases are tested in several folds, {folds.idxmax()} among them: "
+                "the folds are not of one split; such a case counts with its mean"
+            )
+            notices.append(Notice(kind="split", dataset=dataset, run=run, setting="", text=text))
+    return notices
