@@ -61,7 +61,11 @@ def _apply(rule: tuple[str, str, str, str], names, others) -> dict[str, str]:
 
 
 def names_of(files: Sequence[Path]) -> dict[str, Path]:
-    """Files by stem, or by their path below the folder they share where stems repeat."""
+    """Files by stem, or by their path below the folder they share where stems repeat.
+
+    Raises:
+        BadInput: two files that differ in their suffix alone, so that no name tells them apart.
+    """
     names = {stem(file): file for file in files}
     if len(names) == len(files):
         return names
@@ -69,4 +73,12 @@ def names_of(files: Sequence[Path]) -> dict[str, Path]:
     shared = 0
     while all(len(p) > shared and p[shared] == parents[0][shared] for p in parents):
         shared += 1
-    return {"/".join((*f.parent.parts[shared:], stem(f))): f for f in files}
+    names = {}
+    for file in files:
+        name = "/".join((*file.parent.parts[shared:], stem(file)))
+        if names.setdefault(name, file) != file:
+            raise BadInput(
+                f"{names[name]} and {file.name}: two files of one name; remove one, or narrow the pattern "
+                f"to one of them, such as '{file.parent}/*{file.name[len(stem(file)):]}'"
+            )
+    return names

@@ -9,7 +9,11 @@ from mos.errors import BadInput, run_main
 
 DESCRIPTION = (
     "Segment images that have no labels with a run's best epoch. Each image is prepared as the run's dataset "
-    "was, and the result is written as NIfTI in the image's own grid. Results that are there already are kept."
+    "was, and the result is written as NIfTI in the image's own grid. Its ids are those stored in the dataset "
+    "(after cmd/build --label_map); predict.json beside the results names them, and says for each result by "
+    "which weights and settings it was made. Results made alike before are kept; others are refused without "
+    "--overwrite. An image that cannot be used ends the command with a message that names it; those before are "
+    "kept, and the same command goes on."
 )
 
 
@@ -21,18 +25,24 @@ class Options:
         REQUIRED, "run folder, such as '.checkpoint/baseline-phantom-0/unet-2d-none' (quote it)"
     )
     input: tuple[str, ...] = option(
-        REQUIRED, "image files, patterns in quotes, DICOM folders, or folders of these"
+        REQUIRED,
+        "image files, patterns in quotes, DICOM folders (one series each), or folders of these; for a run "
+        "with several channels X_0000.nii.gz, X_0001.nii.gz, ... are one image X",
     )
-    output: str = option(REQUIRED, "folder for <image name>.nii.gz")
+    output: str = option(REQUIRED, "folder for <image name>.nii.gz and predict.json")
     epoch: str = option("best", "best (by validation), latest, or the number of a stored epoch")
     flips: bool = option(False, "average over flips, as --valid_flips does in training")
     allow_gaps: bool = option(
         False, "fill missing DICOM slices by interpolation instead of refusing the series"
     )
-    overwrite: bool = option(False, "segment again what is in --output already")
+    overwrite: bool = option(
+        False,
+        "segment again what is in --output already; where that was interrupted, go on without it",
+    )
     device: str = option("auto", "auto, cpu, cuda or cuda:1")
     precision: str = option(
-        "auto", "auto, fp32, bf16 or fp16; auto: as the run was trained, where this device can"
+        "auto",
+        "auto, fp32, bf16 or fp16; auto: as the run was trained, or fp32 where this device cannot",
     )
     threads: int = option(0, "CPU threads; 0: all cores")
 

@@ -1,0 +1,186 @@
+"""cmd/predict on a run made by hand: precision, precise messages, and what an interruption leaves."""
+
+import json
+import os
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+
+from mos.engine import device
+from mos.engine.checkpoint import save_epoch
+from mos.errors import BadInput
+from mos.folders import epoch_folder
+from mos.io.prepare import Preparation
+from run.baseline import predicting
+from run.baseline.cmd.predict import main
+from run.baseline.model_arguments import ModelArguments
+from run.baseline.task import build_network
+
+OPTIONS = {
+    "model_channels": "4,8,8",
+    "model_norm": "instance",
+    "dataset_crop_size": "16,16",
+    "dataset_valid_crop_size": "4,16,16",
+}
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A stored run of two epochs on one channel, with weights as they were drawn."""
+    folder = tmp_path / "baseline-heart-0" / "unet-2d-none"
+    trained = ModelArguments(
+        model_channels=(4, 8, 8), model_norm="instance", dataset_crop_size=(16, 16)
+    )
+    record = {
+        "preparation": Preparation(label_map={"5": 1}).to_json(),
+        "in_channels": 1,
+        "label_count": 2,
+        "labels": {"0": "background", "1": "left ventricle"},
+        "train_labels": [1],
+        "spacing": [5.0, 1.0, 1.0],
+        "options": OPTIONS,
+    }
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text(json.dumps(record))
+    for epoch in (1, 2):
+        network = build_network(
+            trained, in_channels=1, label_count=2, spacing=(5, 1, 1), channels_last=False
+        )
+        with torch.no_grad():
+            for weight in network.parameters():
+                weight.mul_(epoch)
+        save_epoch(folder, epoch, network, {}, {})
+    os.symlink(epoch_folder(folder, 1).name, folder / "best")
+    return folder
+
+
+@pytest.fixture
+def images(tmp_path):
+    """Images `case_0000`, `case_0001`, `case_0002`."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number in range(3):
+        values = np.random.default_rng(number).normal(size=(3, 16, 16)).astype(np.float32)
+        sitk.WriteImage(sitk.GetImageFromArray(values), str(folder / f"case_000{number}.mha"))
+    return folder
+
+
+@pytest.fixture
+def predict(run, images, tmp_path):
+    """Calls cmd/predict; a switch is given as True."""
+
+    def call(**options):
+        given = {"run": run, "input": images, "output": tmp_path / "out", "device": "cpu"}
+        given |= {"threads": 1} | options
+        main([f"--{key}={value}" for key, value in given.items()])
+        return {
+            path.name[:9]: path.read_bytes() for path in sorted((tmp_path / "out").glob("*.nii.gz"))
+        }
+
+    return call
+
+
+def entries(tmp_path):
+    return json.loads((tmp_path / "out" / "predict.json").read_text())
+
+
+def test_every_numbered_case_is_segmented_and_recorded(predict, tmp_path, capsys):
+    assert list(predict()) == ["case_0000", "case_0001", "case_0002"]
+    said = capsys.readouterr()
+    assert said.err == "", "no line per image where nobody watches"
+    assert "3 images, 0 done already" in said.out and "3 images written" in said.out
+    record = entries(tmp_path)
+    assert all(entry["done"] for entry in record["images"].values())
+    (about,) = record["runs"].values()
+    assert about["labels"]["1"] == "left ventricle" and about["label_map"] == {"5": 1}
+    assert (about["setting"], about["run"]) == ("baseline-heart-0", "unet-2d-none")
+
+
+def test_another_epoch_and_flips_are_refused_until_overwritten(predict, tmp_path):
+    first = predict()
+    for other, words in (
+        ({"epoch": 2}, "epoch 1 .now 2."),
+        ({"flips": True}, "flips '' .now 'hw'"),
+    ):
+        with pytest.raises(BadInput, match=words):
+            predict(**other)
+    second = predict(epoch=2, overwrite=True)
+    assert second != first and predict(epoch=2) == second
+    assert {entry["epoch"] for entry in entries(tmp_path)["images"].values()} == {2}
+
+
+def test_a_stop_in_the_middle_of_overwriting_goes_on_where_it_was(predict, monkeypatch, capsys):
+    predict()
+    segment, seen = predicting.segment, []
+
+    def stopped(source, *rest):
+        seen.append(source.name)
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        return segment(source, *rest)
+
+    monkeypatch.setattr(predicting, "segment", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        predict(epoch=2, overwrite=True)
+    with pytest.raises(BadInput, match="epoch 2 .now 1."):
+        predict()
+    predict(epoch=2)
+    assert seen == ["case_0000", "case_0001", "case_0001", "case_0002"]
+
+
+def test_an_image_that_cannot_be_used_is_named_and_those_before_it_are_kept(predict, images):
+    broken = images / "case_0001.mha"
+    whole = broken.read_bytes()
+    sitk.WriteImage(sitk.GetImageFromArray(np.full((3, 16, 16), np.nan)), str(broken))
+    with pytest.raises(BadInput) as error:
+        predict()
+    message = str(error.value)
+    assert f"{broken}: image holds no finite value" in message
+    assert "The 1 images done are kept" in message and "\n" not in message
+    broken.write_bytes(whole)
+    assert len(predict()) == 3
+
+
+@pytest.mark.parametrize(
+    ("trained_in", "used", "noted"),
+    [("fp32", "fp32", False), ("fp16", "fp32", True), ("bf16", "fp32", True)],
+)
+@pytest.mark.parametrize("resolved", [False, True])
+def test_a_precision_this_device_lacks_becomes_fp32_with_a_note(
+    predict, run, tmp_path, monkeypatch, capsys, trained_in, used, noted, resolved
+):
+    monkeypatch.setattr(device, "_fast_bf16", lambda kind: False)
+    record = json.loads((run / "run.json").read_text())
+    if resolved:  # `auto` at training, which came to this on that machine
+        record["machine"] = {"device": "cuda", "precision": trained_in}
+    else:
+        record["options"]["precision"] = trained_in
+    (run / "run.json").write_text(json.dumps(record))
+    predict()
+    assert {entry["precision"] for entry in entries(tmp_path)["images"].values()} == {used}
+    assert (f"note: the run was trained in {trained_in}" in capsys.readouterr().out) == noted
+
+
+def test_a_precision_is_that_of_training_where_the_device_has_it(monkeypatch):
+    monkeypatch.setattr(device, "_fast_bf16", lambda kind: True)
+    options = SimpleNamespace(device="cpu", precision="auto", threads=1)
+    trained = ModelArguments()
+    for wanted in ("fp32", "bf16"):
+        machine = predicting.machine_for(options, trained, {"machine": {"precision": wanted}})
+        assert machine.precision == wanted
+    assert predicting.machine_for(options, trained, {}).precision == "bf16"
+    asked = SimpleNamespace(device="cpu", precision="fp16", threads=1)
+    with pytest.raises(BadInput, match="fp16: needs a GPU"):
+        predicting.machine_for(asked, trained, {})
+
+
+def test_an_image_too_large_for_memory_is_said_as_such(predict, monkeypatch):
+    def full(*args, **kwargs):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(predicting, "predict_probabilities", full)
+    with pytest.raises(BadInput, match=r"case_0000\.mha: with 3x16x16 voxels too large .* cpu"):
+        predict()
