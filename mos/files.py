@@ -4,10 +4,17 @@ import contextlib
 import errno
 import json
 import os
+import re
+import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from mos.errors import BadInput
+
+# A process of another host cannot be asked whether it lives; so long without a write it does not.
+_STALE_SECONDS = 24 * 3600.0
+_TEMPORARY = re.compile(r"\.tmp-(\d+)(?:@([^-]+))?-.+")
 
 
 @contextlib.contextmanager
@@ -20,7 +27,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         BadInput: the disk is full or the folder cannot be written to.
     """
     # The suffix stays, since image writers choose their format by it.
-    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
+    temporary = path.with_name(f".tmp-{os.getpid()}@{_host()}-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -41,6 +48,36 @@ def atomic_path(path: Path) -> Iterator[Path]:
         # Where the folder could not be made there is nothing to remove either.
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def sweep_temporaries(folder: Path) -> None:
+    """Removes what `atomic_path` left in `folder` for processes that were killed.
+
+    Files of living processes stay, and those of another host until a day has passed without a write.
+    """
+    for path in folder.glob(".tmp-*") if folder.is_dir() else ():
+        match = _TEMPORARY.fullmatch(path.name)
+        # It may vanish or be another user's: then it is not ours to remove.
+        with contextlib.suppress(OSError):
+            if match and _abandoned(path, int(match[1]), match[2] or _host()):
+                path.unlink()
+
+
+def _abandoned(path: Path, pid: int, host: str) -> bool:
+    if host != _host():
+        return time.time() - path.stat().st_mtime > _STALE_SECONDS
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except PermissionError:
+        pass
+    return False
+
+
+def _host() -> str:
+    # `-` ends it in a temporary name.
+    return socket.gethostname().replace("-", "_")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -3,11 +3,16 @@
 import errno
 import json
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from mos.errors import BadInput
-from mos.files import atomic_path, link, write_json, write_text
+from mos.files import atomic_path, link, sweep_temporaries, write_json, write_text
+
+PROJECT = Path(__file__).resolve().parent.parent
 
 
 def names(folder):
@@ -110,3 +115,39 @@ def test_a_link_on_a_full_disk_says_so_and_keeps_the_old_one(tmp_path, monkeypat
     with pytest.raises(BadInput, match="latest: the disk is full"):
         link("two", tmp_path / "latest")
     assert os.readlink(tmp_path / "latest") == "one"
+
+
+def killed_while_writing(path):
+    """A process that died in the middle of a file."""
+    program = (
+        "import os, sys; from pathlib import Path; from mos.files import atomic_path\n"
+        "with atomic_path(Path(sys.argv[1])) as temporary:\n"
+        "    temporary.write_text('half'); os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", program, str(path)], cwd=PROJECT, check=False)
+
+
+def test_what_a_killed_process_left_half_written_is_swept_away(tmp_path):
+    killed_while_writing(tmp_path / "big.pt")
+    (tmp_path / ".tmp-999999999-older-version.pt").write_text("half")
+    assert len(names(tmp_path)) == 2 and not (tmp_path / "big.pt").exists()
+    sweep_temporaries(tmp_path)
+    assert names(tmp_path) == []
+    sweep_temporaries(tmp_path / "nowhere")
+
+
+def test_what_a_living_process_or_somebody_else_writes_is_left_alone(tmp_path):
+    for name in (".tmp-999999999@elsewhere-a.pt", ".tmp-notes", "data.pt"):
+        (tmp_path / name).write_text("")
+    with atomic_path(tmp_path / "mine.pt") as temporary:
+        temporary.write_text("")
+        sweep_temporaries(tmp_path)
+        assert temporary.exists() and len(names(tmp_path)) == 4
+
+
+def test_after_a_day_without_a_write_another_hosts_process_counts_as_gone(tmp_path):
+    left = tmp_path / ".tmp-1@elsewhere-a.pt"
+    left.write_text("")
+    os.utime(left, (1, 1))
+    sweep_temporaries(tmp_path)
+    assert names(tmp_path) == []

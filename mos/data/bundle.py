@@ -47,6 +47,21 @@ class Bundle:
         """Label ids to names, background included; {} where the file does not say."""
         return {int(key): str(name) for key, name in self.manifest.get("labels", {}).items()}
 
+    @property
+    def annotated(self) -> tuple[int, ...] | None:
+        """The ids the file annotates, ascending; None where it does not say."""
+        listed = self.manifest.get("annotated")
+        return None if listed is None else tuple(sorted(listed))
+
+    def row_name(self, tensor: str, row: int) -> str:
+        """A row of a tensor as a user knows it: `patient001_ed`, or `patient001_ed slice 3`."""
+        if tensor in self.cases:
+            return self.cases[tensor][row].id
+        if self.slices:
+            volume, index = self.slices[row]
+            return f"{self.cases['train3d'][volume].id} slice {index}"
+        return f"row {row}"
+
 
 def open_bundle(path: Path, kind: Kind = "main") -> Bundle:
     """Opens and checks a dataset file.
@@ -78,7 +93,8 @@ def open_bundle(path: Path, kind: Kind = "main") -> Bundle:
             )
         tensors[name] = tensor
     _check_channels(path, tensors)
-    manifest = read_manifest(path, content)
+    _check_volumes(path, tensors)
+    manifest = read_manifest(path, kind, content)
     axes = {
         name: read_axis(path, content, name, axis_key(kind, name), tensors[name])
         for name in volumes
@@ -107,47 +123,6 @@ def content_hash(bundle: Bundle) -> str:
     return content_digest(arrays, json.dumps(said, sort_keys=True))
 
 
-def highest_label(bundle: Bundle) -> int:
-    """The largest label id in the file; reads the whole segmentation channel."""
-    # numpy: torch's reductions over uint8 are not vectorised (0.1 GB/s).
-    return max(
-        (
-            int(volume[-1].max())
-            for tensor in bundle.tensors.values()
-            for volume in tensor.numpy()
-            if volume.size
-        ),
-        default=0,
-    )
-
-
-def check_labels(bundle: Bundle, label_count: int) -> None:
-    """Refuses a file with a label id outside 0 .. label_count - 1, naming the case.
-
-    Raises:
-        BadInput: the first volume or slice with such an id.
-    """
-    for name, tensor in bundle.tensors.items():
-        for row, volume in enumerate(tensor.numpy()):
-            highest = int(volume[-1].max()) if volume.size else 0
-            if highest >= label_count:
-                who = _who(bundle, name, row)
-                raise BadInput(
-                    f"{bundle.path}: {name}, {who}: label id {highest} found, but --label_count is {label_count} "
-                    f"(ids 0-{label_count - 1}). Give --label_count {highest + 1}, or renumber with cmd/build --label_map"
-                )
-
-
-def _who(bundle: Bundle, name: str, row: int) -> str:
-    """A row of a tensor as a user knows it."""
-    if name in bundle.cases:
-        return bundle.cases[name][row].id
-    if bundle.slices:
-        volume, index = bundle.slices[row]
-        return f"{bundle.cases['train3d'][volume].id} slice {index}"
-    return f"row {row}"
-
-
 def _load(path: Path) -> Mapping[str, Any]:
     if not path.exists():
         raise BadInput(_not_found(path))
@@ -172,7 +147,7 @@ def _load_unmapped(path: Path, first_error: Exception) -> Any:
         reason = (str(first_error).splitlines() or [type(first_error).__name__])[0][:200]
         raise BadInput(
             f"{path}: cannot be read as a dataset file ({path.stat().st_size} bytes): it is truncated or not "
-            f"made by torch.save ({reason}). Build it again with .scripts/baseline/cmd/build"
+            f"made by torch.save ({reason}). Build it again with cmd/build"
         ) from error
 
 
@@ -184,10 +159,7 @@ def _not_found(path: Path) -> str:
         else []
     )
     there = f"there are: {', '.join(known)}" if known else f"{path.parent} holds none yet"
-    return (
-        f"{path}: no such dataset file; {there}. Make one with .scripts/baseline/cmd/build, or use "
-        "SETTING=phantom-0, which is generated"
-    )
+    return f"{path}: no such dataset file; {there}. Make one with cmd/build"
 
 
 def _check_channels(path: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -195,4 +167,13 @@ def _check_channels(path: Path, tensors: Mapping[str, Tensor]) -> None:
     if len(set(counts.values())) > 1:
         raise BadInput(
             f"{path}: channel counts differ: {counts}; every tensor needs the same, segmentation last"
+        )
+
+
+def _check_volumes(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Slices come from volumes, which say how large a voxel is."""
+    if "train2d" in tensors and len(tensors["train2d"]) and not len(tensors["train3d"]):
+        raise BadInput(
+            f"{path}: train2d has {len(tensors['train2d'])} slices, but train3d is empty; it needs the volumes "
+            "the slices are taken from"
         )

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from mos import __version__
+
 FORMAT = 1
 
 
@@ -21,7 +23,6 @@ def make_manifest(
     cases: Mapping[str, Sequence[Mapping[str, Any]]],
     train2d: Sequence[tuple[int, int]],
     channels: int,
-    version: str,
     command: Sequence[str] | None = None,
 ) -> str:
     """The manifest as JSON text.
@@ -48,7 +49,7 @@ def make_manifest(
         "cases": {key: list(part) for key, part in cases.items()},
         "train2d": [[int(row), int(index)] for row, index in train2d],
         "created": {
-            "mos": version,
+            "mos": __version__,
             "command": list(sys.argv if command is None else command),
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         },

@@ -10,9 +10,7 @@ from typing import Any
 
 import numpy as np
 
-import mos
-from mos.data.split import split_patients
-from mos.data.write import write_bundle
+from mos.data.write import PreparedSet, deal_rows, write_bundle
 from mos.engine.progress import progress
 from mos.errors import BadInput
 from mos.folders import dataset_folder
@@ -20,11 +18,10 @@ from mos.io.batch import prepare_case, run_all, scan_case
 from mos.io.geometry import Grid, find_turn
 from mos.io.layouts import CaseFiles, Found, find_msd, find_nnunet, find_pairs
 from mos.io.prepare import Preparation, working_grid
-from mos.report.sheet import write_sheet
+from run.baseline.model_arguments import TASK
+from run.baseline.sheet import write_sheet
 
-TASK = "baseline"
 SHEET_CASES = 8
-PARTS = {"aux": "train3d", "zeroshot": "crop3d", "pseudo": "crop3d"}
 
 
 def build(options, targets: Mapping[str, tuple[Path, int | None]], command: list[str]) -> None:
@@ -40,27 +37,28 @@ def build(options, targets: Mapping[str, tuple[Path, int | None]], command: list
         "" if options.patient else " (each case counts as a patient: no --patient pattern given)"
     )
     print(f"{len(cases)} cases of {len(patients)} patients{alone}", flush=True)
-    parts = {name: _parts(options, cases, fold) for name, (_, fold) in targets.items()}
+    # Dealt before anything is read: too few patients are said at once.
+    everyone = [case.patient for case in cases]
+    parts = {
+        name: deal_rows(options.kind, everyone, fold, options.split_seed)
+        for name, (_, fold) in targets.items()
+    }
     preparation, channels = _plan(options, cases)
     volumes, axes, records, counts = _prepare(options, cases, preparation, channels)
     labels = _label_names(options, found, counts, volumes)
     _sum_up(records, volumes, labels, counts)
     _warn_vanished(records, volumes, counts, preparation.label_map)
+    prepared = PreparedSet(
+        task=TASK,
+        kind=options.kind,
+        volumes=volumes,
+        axes=axes,
+        cases=records,
+        labels=labels,
+        preparation=preparation.to_json(),
+    )
     for name, (path, _) in targets.items():
-        write_bundle(
-            path,
-            task=TASK,
-            name=name,
-            kind=options.kind,
-            volumes=volumes,
-            axes=axes,
-            cases=records,
-            parts=parts[name],
-            labels=labels,
-            preparation=preparation.to_json(),
-            version=mos.__version__,
-            command=command,
-        )
+        write_bundle(path, prepared, parts[name], name=name, command=command)
         sizes = ", ".join(f"{key} {len(rows)}" for key, rows in parts[name].items())
         print(f"{path}: {sizes}, {path.stat().st_size / 1e6:.1f} MB", flush=True)
     sheet = dataset_folder(TASK) / f"{TASK}-{options.name}.png"
@@ -76,24 +74,11 @@ def _find(options) -> Found:
     return find_pairs(options.images, options.labels, options.patient)
 
 
-def _parts(options, cases: Sequence[CaseFiles], fold: int | None) -> dict[str, list[int]]:
-    """Rows that each 3-D tensor takes."""
-    everything = list(range(len(cases)))
-    if options.kind != "main":
-        return {PARTS[options.kind]: everything}
-    if fold is None:
-        return {"train3d": everything, "valid3d": [], "test3d": []}
-    split = split_patients((case.patient for case in cases), fold, options.split_seed)
-    return {
-        f"{part}3d": [row for row in everything if cases[row].patient in split[part]]
-        for part in ("train", "valid", "test")
-    }
-
-
 def _plan(options, cases: Sequence[CaseFiles]) -> tuple[Preparation, int]:
     """Reads all headers and settles spacing, size and channels."""
     work = functools.partial(scan_case, allow_gaps=options.allow_gaps)
-    scans = dict(progress(_here(work, cases), total=len(cases), title="headers"))
+    # Headers are small: reading them in this process beats starting others.
+    scans = dict(progress(run_all(work, cases, 1), total=len(cases), title="headers"))
     grids = [scans[row][0] for row in range(len(cases))]
     channels = {scans[row][1]: cases[row].id for row in reversed(range(len(cases)))}
     if len(channels) > 1:
@@ -123,11 +108,6 @@ def _plan(options, cases: Sequence[CaseFiles]) -> tuple[Preparation, int]:
     )
     grows = tuple(wanted == 0 for wanted in options.size)
     return replace(preparation, size=size, grows=grows), next(iter(channels))
-
-
-def _here(work, cases):
-    """Headers are small: reading them in this process beats starting others."""
-    return run_all(work, cases, 1)
 
 
 def _warn_thick(orientation: str, turned: Sequence[Grid], cases: Sequence[CaseFiles]) -> None:

@@ -1,6 +1,5 @@
 """Looks through a dataset file: counts, shapes, labels, and what must not be in two splits."""
 
-import hashlib
 import json
 import shlex
 from collections.abc import Iterator
@@ -9,6 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from mos.data.bundle import Bundle, open_bundle
+from mos.data.bundle_cases import image_of
+from mos.data.digest import image_digest
+from mos.data.keys import VOLUMES, axis_key
 from mos.errors import BadInput
 
 
@@ -24,7 +26,6 @@ def describe(path: Path, kind: str | None = None) -> Iterator[str]:
     """
     bundle = open_bundle(path, kind or _kind(path))
     _check_slices(bundle)
-    _check_axes(bundle)
     histograms = {name: _histogram(bundle, name) for name in bundle.tensors}
     _check_ids(bundle, histograms)
     twice = _check_twins(bundle)
@@ -63,10 +64,10 @@ def _kind(path: Path) -> str:
         said = json.loads(content.get("manifest") or "{}").get("kind")
     except Exception:  # whatever is wrong with it, open_bundle finds the words
         return "main"
-    if said in ("main", "aux", "zeroshot", "pseudo"):
+    if said in VOLUMES:
         return said
     if "crop3d" in content and "train3d" not in content:
-        return "zeroshot" if "zeroshot3daxis" in content else "pseudo"
+        return "zeroshot" if axis_key("zeroshot", "crop3d") in content else "pseudo"
     return "aux" if "valid3d" not in content and "test3d" not in content else "main"
 
 
@@ -118,9 +119,8 @@ def _check_ids(bundle: Bundle, histograms) -> None:
         if names and unknown:
             rows = bundle.tensors[name].numpy()
             row = next(i for i, volume in enumerate(rows) if (volume[-1] == unknown[0]).any())
-            who = bundle.cases[name][row].id if name in bundle.cases else f"row {row}"
             raise BadInput(
-                f"{bundle.path}: {name}, {who}: label id {unknown[0]} found, but the manifest names only "
+                f"{bundle.path}: {name}, {bundle.row_name(name, row)}: label id {unknown[0]} found, but the manifest names only "
                 f"{sorted(names)}; build the file again with --label_map or --label_names"
             )
 
@@ -131,45 +131,20 @@ def _check_slices(bundle: Bundle) -> None:
         return
     slices, volumes = bundle.tensors["train2d"].numpy(), bundle.tensors["train3d"].numpy()
     for number, (row, index) in enumerate(bundle.slices):
-        inside = 0 <= row < volumes.shape[0] and 0 <= index < volumes.shape[2]
-        if not inside or not np.array_equal(slices[number], volumes[row, :, index]):
+        if not np.array_equal(slices[number], volumes[row, :, index]):
             raise BadInput(
                 f"{bundle.path}: train2d row {number} is not slice {index} of train3d row {row}, as the "
                 "manifest says; build the file again"
             )
 
 
-def _check_axes(bundle: Bundle) -> None:
-    """Slice positions must rise, by the case's own spacing where that is known."""
-    import torch
-
-    content = torch.load(bundle.path, weights_only=True, mmap=True)
-    for name, cases in bundle.cases.items():
-        key = "zeroshot3daxis" if bundle.kind == "zeroshot" else f"{name}axis"
-        for case, positions in zip(cases, content.get(key, ())):
-            (start, stop), *_ = case.box
-            steps = np.diff(positions.numpy()[start:stop].astype(float))
-            if not (steps > 0).all():
-                raise BadInput(
-                    f"{bundle.path}: {key}, case {case.id}: slice positions do not rise one by one "
-                    "(mm, NaN only in padding at the ends)"
-                )
-            if case.spacing and len(steps) and abs(np.median(steps) / case.spacing[0] - 1) > 0.05:
-                raise BadInput(
-                    f"{bundle.path}: {key}, case {case.id}: slices lie {np.median(steps):g} mm apart, but "
-                    f"the manifest says spacing {_numbers(case.spacing)} mm (d,h,w)"
-                )
-
-
 def _check_twins(bundle: Bundle) -> list[tuple[str, str]]:
     """Pairs of the same image within one split; one in two splits is refused."""
-    seen: dict[bytes, tuple[str, str]] = {}
+    seen: dict[str, tuple[str, str]] = {}
     twins = []
     for name, cases in bundle.cases.items():
         for case, volume in zip(cases, bundle.tensors[name].numpy()):
-            real = tuple(slice(*side) for side in case.box)
-            image = np.ascontiguousarray(volume[:-1][(slice(None), *real)])
-            key = hashlib.sha256(repr(image.shape).encode() + image.tobytes()).digest()
+            key = image_digest(image_of(volume, case.box))
             other, other_id = seen.setdefault(key, (name, case.id))
             if other != name:
                 raise BadInput(

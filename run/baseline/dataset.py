@@ -80,28 +80,42 @@ class VolumeDataset:
 
 
 def spacings_of(bundle: Bundle, name: str, asked: Sequence[float] | None) -> list[Spacing]:
-    """Spacing (d, h, w) in mm of every case of a split: the file's, or the one asked for.
+    """Spacing (d, h, w) in mm of every case of a split.
+
+    What the manifest says; without one the distance of the slices by their positions, where the file
+    has them, and the rest as asked for.
 
     Raises:
-        BadInput: neither says it, or the two contradict each other.
+        BadInput: nothing says it, or what is asked for contradicts the file by more than 1 %.
     """
     spacings = []
     for case in bundle.cases[name]:
-        if asked is not None and case.spacing is not None:
-            if any(abs(a - b) > 0.01 * b for a, b in zip(asked, case.spacing, strict=True)):
-                own = ",".join(f"{value:g}" for value in case.spacing)
-                raise BadInput(
-                    f"--dataset_spacing {','.join(f'{value:g}' for value in asked)}: {bundle.path} says {own} mm "
-                    f"for case {case.id}; leave the option out"
-                )
-        spacing = case.spacing or asked
-        if spacing is None:
+        known = case.spacing or (case.step, None, None)
+        if asked is None and case.spacing is None:
             raise BadInput(
                 f"{bundle.path}: does not say its spacing, and distances in mm need it; "
-                "give --dataset_spacing d,h,w, such as 10,1.5,1.5"
+                f"give --dataset_spacing d,h,w, such as {f'{case.step:g}' if case.step else '10'},1.5,1.5"
             )
-        spacings.append(tuple(spacing))
+        for wanted, own in zip(asked or known, known, strict=True):
+            if own is not None and abs(wanted - own) > 0.01 * own:
+                raise BadInput(_contradiction(bundle, case, asked))
+        spacings.append(tuple(own or wanted for wanted, own in zip(asked or known, known)))
     return spacings
+
+
+def _contradiction(bundle: Bundle, case: Case, asked: Sequence[float]) -> str:
+    given = f"--dataset_spacing {_numbers(asked)}: {bundle.path}"
+    if case.spacing:
+        return f"{given} says {_numbers(case.spacing)} mm for case {case.id}; leave the option out"
+    right = _numbers((case.step, *asked[1:]))
+    return (
+        f"{given} has slices {case.step:g} mm apart in case {case.id} by their positions; "
+        f"give --dataset_spacing {right}"
+    )
+
+
+def _numbers(values: Sequence[float]) -> str:
+    return ",".join(f"{value:g}" for value in values)
 
 
 def crop_dataset(
@@ -144,7 +158,7 @@ def crop_dataset(
     else:  # nothing says which volume a slice came from
         names = [f"slice {index}" for index in range(len(tensor))]
         boxes = [((0, stored[0]), (0, stored[1]))] * len(tensor)
-        spacings = [(spacings[0] if spacings else asked_spacing)[1:]] * len(tensor)
+        spacings = [spacings[0][1:]] * len(tensor)
     return CropDataset(
         tensor.to(voxels),
         names,

@@ -152,6 +152,11 @@ class ModelArguments(TrainingOptions):
             )
         if len(self.dataset_valid_crop_size) != 3:
             raise BadInput("--dataset_valid_crop_size: evaluation covers volumes, give d,h,w")
+        if self.dataset_spacing and 0 in self.dataset_spacing:
+            raise BadInput(
+                f"--dataset_spacing {_numbers(self.dataset_spacing)}: needs three sizes in mm above 0, such as "
+                "10,1.5,1.5; leave the option out where the file says its spacing"
+            )
         if not 0 <= self.dataset_valid_crop_overlap < 1:
             raise BadInput(
                 f"--dataset_valid_crop_overlap {self.dataset_valid_crop_overlap}: needs 0 to below 1"

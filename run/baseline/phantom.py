@@ -10,16 +10,13 @@ from typing import Any
 
 import numpy as np
 
-import mos
 from mos.data.phantom import LABELS, VERSION, WORLDS, Volume, make_volume, patient_phases
-from mos.data.split import split_patients
-from mos.data.write import write_bundle
+from mos.data.write import PreparedSet, deal_rows, write_bundle
 from mos.engine.progress import progress
 from mos.errors import BadInput
 from mos.folders import dataset_path
 from mos.io.prepare import Preparation
-
-TASK = "baseline"
+from run.baseline.model_arguments import TASK
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,19 +156,17 @@ def _write(name: str, path: Path) -> None:
         volumes[row] = volume.image, annotated_segment(name, volume)
         axes[row] = volume.axis
         records[row] = _record(*cases[row], volume, bool(chosen.annotated))
-    write_bundle(
-        path,
+    prepared = PreparedSet(
         task=TASK,
-        name=name,
         kind=chosen.kind,
         volumes=volumes,
         axes=axes,
         cases=records,
-        parts=_parts(chosen, [patient for patient, _ in cases]),
         labels={label: LABELS[label] for label in (0, *chosen.annotated)},
         preparation=Preparation(spacing=spacing, size=shape).to_json(),
-        version=mos.__version__,
     )
+    parts = deal_rows(chosen.kind, [patient for patient, _ in cases], chosen.fold)
+    write_bundle(path, prepared, parts, name=name)
 
 
 def _make(name: str, cases: list[tuple[str, str]]) -> Iterator[tuple[int, Volume]]:
@@ -180,20 +175,6 @@ def _make(name: str, cases: list[tuple[str, str]]) -> Iterator[tuple[int, Volume
         futures = {pool.submit(phantom_volume, name, *case): row for row, case in enumerate(cases)}
         for future in as_completed(list(futures)):
             yield futures.pop(future), future.result()
-
-
-def _parts(chosen: PhantomSet, patients: list[str]) -> dict[str, list[int]]:
-    """Rows of each 3-D tensor."""
-    everything = list(range(len(patients)))
-    if chosen.kind != "main":
-        return {"train3d" if chosen.kind == "aux" else "crop3d": everything}
-    if chosen.fold is None:
-        return {"train3d": everything, "valid3d": [], "test3d": []}
-    split = split_patients(patients, chosen.fold)
-    return {
-        f"{part}3d": [row for row in everything if patients[row] in split[part]]
-        for part in ("train", "valid", "test")
-    }
 
 
 def _affine(volume: Volume) -> np.ndarray:

@@ -1,14 +1,13 @@
 """Segmentation as the engine sees it: a Task record of plain functions."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mos.data.bundle import Bundle, check_labels, highest_label
+from mos.data.bundle import Bundle
 from mos.engine.device import Machine
 from mos.engine.task import Batch, Scores, Task
 from mos.errors import BadInput
@@ -17,64 +16,8 @@ from mos.metrics.segmentation import case_means, score_case, split_summary
 from mos.networks.table import NETWORKS
 from run.baseline.dataset import crop_dataset, inside, spacings_of, volume_dataset
 from run.baseline.infer import labels_of, predict_probabilities
+from run.baseline.labels import Labels, labels_for as labels_for
 from run.baseline.model_arguments import ModelArguments
-
-# Reading every label of a larger file costs more than a look when training meets it.
-CHECK_LABELS_BELOW = 4 << 30
-
-
-@dataclass(frozen=True)
-class Labels:
-    """The label ids of a run: how many there are, which are learnt, which are scored."""
-
-    count: int
-    names: Mapping[int, str]
-    train: tuple[int, ...]
-    evaluate: tuple[int, ...]
-
-
-def labels_for(options: ModelArguments, bundle: Bundle) -> Labels:
-    """Settles the label lists: what is asked for, checked against what the file says.
-
-    Raises:
-        BadInput: an id the file does not annotate or the network has no channel for.
-    """
-    known = bundle.label_names
-    size = sum(tensor.nbytes for tensor in bundle.tensors.values())
-    if options.label_count:
-        count = options.label_count
-    elif known:
-        count = max(known) + 1
-    else:
-        count = highest_label(bundle) + 1
-    if size < CHECK_LABELS_BELOW:
-        check_labels(bundle, count)
-    if count < 2:
-        raise BadInput(f"{bundle.path}: holds no label besides background")
-    annotated = tuple(bundle.manifest.get("annotated", range(1, count)))
-    train = options.dataset_train_labels or tuple(label for label in annotated if label < count)
-    evaluate = options.dataset_eval_labels or train
-    for name, labels in (("dataset_train_labels", train), ("dataset_eval_labels", evaluate)):
-        for label in labels:
-            if label >= count:
-                raise BadInput(
-                    f"--{name}: id {label} needs --label_count {label + 1} or more; it is {count}"
-                )
-            if label not in annotated:
-                raise BadInput(
-                    f"--{name}: id {label} is not annotated in {bundle.path}; annotated: {list(annotated)}"
-                )
-    if not set(evaluate) <= set(train):
-        extra = sorted(set(evaluate) - set(train))
-        raise BadInput(
-            f"--dataset_eval_labels: ids {extra} are not learnt; add them to --dataset_train_labels"
-        )
-    return Labels(
-        count,
-        {i: known.get(i, "background" if i == 0 else f"label {i}") for i in range(count)},
-        train,
-        evaluate,
-    )
 
 
 def build_network(

@@ -1,12 +1,13 @@
 """Opening a dataset file: what it promises is checked, and a broken promise is named."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 import torch
 
-from mos.data.bundle import check_labels, content_hash, highest_label, open_bundle
+from mos.data.bundle import content_hash, open_bundle
 from mos.errors import BadInput
 
 COUNTS = {"train3d": 3, "valid3d": 1, "test3d": 2}
@@ -95,9 +96,39 @@ def test_opening_maps_the_voxels_instead_of_reading_them(path):
 
 def test_a_file_without_a_manifest_opens_with_made_up_names(path):
     bundle = open_bundle(write(path, content(manifest=None)))
-    assert [one.id for one in bundle.cases["train3d"]] == ["train-0000", "train-0001", "train-0002"]
+    assert len({one.id for cases in bundle.cases.values() for one in cases}) == 6
+    assert re.fullmatch("train-[0-9a-f]{10}", bundle.cases["train3d"][0].id)
     assert {one.spacing for one in bundle.cases["test3d"]} == {None}
     assert bundle.slices == () and bundle.label_names == {}
+
+
+def ids(path, test3d):
+    axes = {f"{name}axis": None for name in COUNTS}
+    made = content(manifest=None, **axes) | {"test3d": test3d}
+    return [one.id for one in open_bundle(write(path, made)).cases["test3d"]]
+
+
+def test_without_a_manifest_the_same_volume_pairs_across_files_and_another_never_does(path):
+    volumes = torch.randint(0, 255, (4, 2, 4, 6, 5), dtype=torch.uint8)
+    first, other = ids(path, volumes[:2]), ids(path.with_name("fold-1.pt"), volumes[[2, 1, 3]])
+    assert set(first) & set(other) == {first[1]} == {other[1]}
+
+
+def test_without_a_manifest_neither_labels_nor_padding_change_a_name(path):
+    made = content(manifest=None)
+    known = [one.id for one in open_bundle(write(path, made)).cases["train3d"]]
+    padded = torch.nn.functional.pad(made["train3d"], (0, 0, 0, 0, 1, 1), value=7)
+    padded[:, 1] = 0
+    axis = torch.nn.functional.pad(made["train3daxis"], (1, 1), value=torch.nan)
+    again = open_bundle(write(path, made | {"train3d": padded, "train3daxis": axis}))
+    assert [one.id for one in again.cases["train3d"]] == known
+
+
+def test_a_volume_that_is_there_twice_is_one_patient_with_two_ids(path):
+    made = content(manifest=None)
+    made["test3d"][1] = made["test3d"][0]
+    one, two = open_bundle(write(path, made)).cases["test3d"]
+    assert two.id == f"{one.id}-2" and one.patient == two.patient
 
 
 def test_positions_are_optional(path):
@@ -137,6 +168,14 @@ def bytes_of(shape, dtype=torch.uint8):
     return torch.zeros(shape, dtype=dtype)
 
 
+NAN = float("nan")
+
+
+def positions(*first):
+    """Positions of three volumes; the first one's are given."""
+    return torch.tensor([first, (0, 8, 16, 24), (0, 8, 16, 24)])
+
+
 BROKEN = {
     "a key is missing": (content(test3d=None), ["'test3d' is missing", "(n, ch + 1, d, h, w) uint8", "train2d"]),
     "no tensor": (content(train3d=[1, 2]), ["'train3d' is a list", "needs a tensor"]),
@@ -148,6 +187,19 @@ BROKEN = {
     "an axis of another length": (content(train3daxis=torch.zeros(3, 5)), ["'train3daxis' is (3, 5) float32", "needs (3, 4)"]),
     "an axis that is no tensor": (content(train3daxis="x"), ["'train3daxis' is str"]),
     "a volume of padding": (content(train3daxis=torch.full((3, 4), torch.nan)), ["train0_a", "all of it is padding"]),
+    "a gap in an axis": (content(train3daxis=positions(0, NAN, 16, 24)), ["case train0_a", "do not rise one by one", "NaN only in padding at the ends"]),
+    "an axis that falls": (content(train3daxis=positions(24, 16, 8, 0)), ["case train0_a", "do not rise"]),
+    "an endless axis": (content(train3daxis=positions(0, 8, 16, float("inf"))), ["case train0_a", "do not rise"]),
+    "an axis of another spacing": (content(train3daxis=positions(0, 9, 18, 27)), ["slices lie 9 mm apart", "spacing 8,1.5,1.5 mm"]),
+    "slices without volumes": (content(manifest=None, train3d=bytes_of((0, 2, 4, 6, 5)), train3daxis=None), ["train2d has 3 slices, but train3d is empty"]),
+    "annotates background": (with_manifest(annotated=[0, 1]), ["'annotated' is [0, 1], needs whole numbers 1 to 255"]),
+    "annotates beyond 255": (with_manifest(annotated=[256]), ["[256]", "1 to 255"]),
+    "annotates a name": (with_manifest(annotated=["left"]), ['["left"]', "1 to 255"]),
+    "annotates a truth": (with_manifest(annotated=[True]), ["[true]", "1 to 255"]),
+    "annotates a fraction": (with_manifest(annotated=[1.0]), ["[1.0]", "1 to 255"]),
+    "annotates what has no name": (with_manifest(annotated=[1, 7]), ["[1, 7]", "'labels' names only [0, 1, 2], not 7"]),
+    "annotates an id twice": (with_manifest(annotated=[1, 1]), ["an id appears twice"]),
+    "annotates nothing": (with_manifest(annotated=[]), ["'annotated' is []", "nothing can be learnt", "--kind pseudo"]),
     "no JSON": (content(manifest="{"), ["'manifest' is no JSON text"]),
     "a manifest that is a tensor": (content(manifest=torch.zeros(2)), ["'manifest' is no JSON text"]),
     "a JSON list": (content(manifest="[1]"), ["'manifest' is a JSON list"]),
@@ -224,35 +276,18 @@ def test_a_missing_file_names_those_that_are_there(path):
 
 
 def test_slices_without_a_position_are_taken_out_of_the_box(path):
-    axis = torch.arange(4.0).repeat(3, 1)
+    axis = torch.arange(4.0).mul(8).repeat(3, 1)
     axis[0, 3], axis[1, 0], axis[1, 3] = torch.nan, torch.nan, torch.nan
     bundle = open_bundle(write(path, content(train3daxis=axis)))
     assert [one.box[0] for one in bundle.cases["train3d"]] == [(0, 3), (1, 3), (0, 4)]
 
 
 def test_a_box_that_lies_in_the_padding_is_refused(path):
-    axis = torch.arange(4.0).repeat(3, 1)
+    axis = torch.arange(4.0).mul(8).repeat(3, 1)
     axis[0, 2:] = torch.nan
     made = with_case(box=[[2, 4], [0, 6], [0, 5]]) | {"train3daxis": axis}
     message = refusal(write(path, made))
     assert "case train0_a" in message and "only slices 0-1" in message
-
-
-def test_a_label_id_out_of_range_names_the_case(path):
-    made = content()
-    made["test3d"][1, 1, 2, 3, 3] = 9
-    bundle = open_bundle(write(path, made))
-    assert highest_label(bundle) == 9
-    with pytest.raises(BadInput, match=r"test3d, test1_a: label id 9 .* --label_count 10"):
-        check_labels(bundle, 3)
-    check_labels(bundle, 10)
-
-
-def test_a_bright_image_is_not_taken_for_a_label(path):
-    made = content()
-    made["train3d"][:, 0] = 255
-    made["train2d"][:, 0] = 255
-    check_labels(open_bundle(write(path, made)), 3)
 
 
 def hash_of(path, made):
@@ -284,3 +319,17 @@ def changed_position():
 )
 def test_a_dataset_that_differs_has_another_hash(path, made):
     assert hash_of(path, made) != hash_of(path, content())
+
+
+def test_an_unlabelled_file_may_annotate_nothing(path):
+    write(path, {"crop3d": content()["train3d"], "manifest": {"annotated": []}})
+    assert open_bundle(path, "pseudo").annotated == ()
+
+
+def test_the_distance_of_the_slices_is_measured_on_the_real_ones(path):
+    axis = positions(NAN, 0, 8, NAN)
+    axis[1] = torch.tensor([NAN, NAN, 5, NAN])
+    steps = [
+        one.step for one in open_bundle(write(path, content(train3daxis=axis))).cases["train3d"]
+    ]
+    assert steps == [8, None, 8]

@@ -9,7 +9,7 @@ import torch
 
 from mos.data.bundle import open_bundle
 from mos.data.split import split_patients
-from mos.data.write import write_bundle
+from mos.data.write import PreparedSet, deal_rows, write_bundle
 from mos.errors import BadInput
 
 
@@ -27,20 +27,17 @@ def made(path, kind="main", parts=None):
     volumes[:, -1] = 0
     volumes[0, -1, 1, 2:4, 2:4] = 1
     volumes[2, -1, :2, 5, 5] = 2
-    write_bundle(
-        path,
+    prepared = PreparedSet(
         task="baseline",
-        name="x-0",
         kind=kind,
         volumes=volumes,
         axes=np.tile(np.arange(3, dtype=np.float32) * 10, (4, 1)),
         cases=[case(name) for name in ("p1-a", "p2-a", "p1-b", "p3-a")],
-        parts=parts or {"train3d": [0, 2], "valid3d": [1], "test3d": [3]},
         labels={0: "background", 1: "one", 2: "two"},
         preparation={"spacing": [10, 1.5, 1.5]},
-        version="0",
-        command=["build"],
     )
+    parts = parts or {"train3d": [0, 2], "valid3d": [1], "test3d": [3]}
+    write_bundle(path, prepared, parts, name="x-0", command=["build"])
     return volumes
 
 
@@ -97,6 +94,27 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_half_written(tmp_path, monk
         made(tmp_path / "x.pt")
     assert [f.name for f in tmp_path.iterdir()] == ["x.pt"]
     assert (tmp_path / "x.pt").read_bytes() == before
+
+
+def test_what_killed_processes_left_goes_before_a_file_is_written(tmp_path):
+    (tmp_path / ".tmp-999999999-y.pt").write_bytes(b"half of it")
+    made(tmp_path / "x.pt")
+    assert [f.name for f in tmp_path.iterdir()] == ["x.pt"]
+
+
+def test_every_row_of_a_fold_goes_where_its_patient_goes():
+    patients = [f"p{number // 2}" for number in range(20)]
+    parts = deal_rows("main", patients, 3)
+    split = split_patients(patients, 3)
+    assert sorted(row for rows in parts.values() for row in rows) == list(range(20))
+    for part in ("train", "valid", "test"):
+        assert {patients[row] for row in parts[f"{part}3d"]} == set(split[part])
+
+
+def test_without_a_fold_one_tensor_takes_all_rows():
+    assert deal_rows("main", "abc", None) == {"train3d": [0, 1, 2], "valid3d": [], "test3d": []}
+    assert deal_rows("aux", "abc", None) == {"train3d": [0, 1, 2]}
+    assert deal_rows("pseudo", "abc", None) == {"crop3d": [0, 1, 2]}
 
 
 def test_what_cannot_fit_is_refused_before_writing(tmp_path, monkeypatch):

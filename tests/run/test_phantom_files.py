@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from mos.data.bundle import open_bundle
+from mos.data.bundle import content_hash, open_bundle
+from mos.data.write import deal_rows
 from mos.errors import BadInput
 from mos.folders import dataset_path
 from run.baseline import phantom
@@ -49,11 +50,20 @@ def test_made_twice_the_tensors_are_equal(cache, tmp_path, monkeypatch):
     assert all(torch.equal(value, second[key]) for key, value in first.items() if key != "manifest")
 
 
+def test_made_again_at_another_time_it_is_the_same_dataset(cache, tmp_path, monkeypatch):
+    first = ensure("phantom-tiny")
+    monkeypatch.setenv("MOS_CACHE", str(tmp_path))
+    monkeypatch.setattr(time, "gmtime", lambda: time.struct_time((2030, 1, 1, 0, 0, 0, 0, 1, 0)))
+    second = ensure("phantom-tiny")
+    assert first.read_bytes() != second.read_bytes()
+    assert content_hash(open_bundle(first)) == content_hash(open_bundle(second))
+
+
 def test_each_patient_is_tested_in_one_of_the_five_folds_and_stays_in_one_part():
     tested = []
     for fold in range(5):
         cases = phantom_cases(f"phantom-{fold}")
-        parts = phantom._parts(PHANTOM_SETS[f"phantom-{fold}"], [patient for patient, _ in cases])
+        parts = deal_rows("main", [patient for patient, _ in cases], fold)
         assert sorted(row for rows in parts.values() for row in rows) == list(range(len(cases)))
         whose = {key: {cases[row][0] for row in rows} for key, rows in parts.items()}
         assert [len(whose[key]) for key in ("train3d", "valid3d", "test3d")] == [28, 4, 8]

@@ -1,4 +1,4 @@
-"""Segmentation as the engine sees it: label lists, scores on real voxels, the picture."""
+"""Segmentation as the engine sees it: scores on real voxels, the picture, a whole file."""
 
 import json
 import math
@@ -6,23 +6,16 @@ import math
 import pytest
 import torch
 
-from mos.data.bundle import open_bundle
 from mos.engine.device import Machine
 from mos.engine.distributed import Processes
 from mos.engine.evaluate import evaluate, summarise
 from mos.errors import BadInput
-from run.baseline.model_arguments import ModelArguments
-from run.baseline.task import Labels, labels_for, make_task, picture, reduce, score_volumes
+from run.baseline.labels import Labels, labels_for
+from run.baseline.task import make_task, picture, reduce, score_volumes
+from tests.run.small_file import WHOLE, bundle, cube, options
 
 CPU = Machine(torch.device("cpu"), "fp32")
 BOTH = Labels(3, {0: "background", 1: "left", 2: "right"}, (1, 2), (1, 2))
-WHOLE = ((0, 4), (0, 8), (0, 8))
-
-
-def cube(label=1, at=2, size=3, depth=slice(1, 3)):
-    segment = torch.zeros(4, 8, 8, dtype=torch.uint8)
-    segment[depth, at : at + size, at : at + size] = label
-    return segment
 
 
 def certain(segment, label_count=3):
@@ -132,75 +125,6 @@ def test_the_picture_shows_image_reference_and_prediction_side_by_side():
     assert torch.equal((right != image).any(0), prediction[2] > 0)
 
 
-# --- a dataset file with its label lists ---------------------------------------------------------
-
-
-def bundle(tmp_path, *, annotated=(1, 2), names=("background", "left", "right"), known=True):
-    segment = torch.stack([cube(1) + cube(2, at=5, size=2)] * 2)
-    volumes = torch.stack([segment * 80, segment], 1)
-    made = {f"{split}3d": volumes[:n] for split, n in (("train", 2), ("valid", 1), ("test", 0))}
-    made["train2d"] = volumes[:, :, 1]
-    manifest = {
-        "labels": {str(i): name for i, name in enumerate(names)},
-        "annotated": list(annotated),
-        "cases": {
-            f"{split}3d": [
-                {"id": f"{split}{i}", "patient": f"{split}{i}", "spacing": [8, 2, 2], "box": WHOLE}
-                for i in range(n)
-            ]
-            for split, n in (("train", 2), ("valid", 1), ("test", 0))
-        },
-        "train2d": [[0, 1], [1, 1]],
-    }
-    if known:
-        made["manifest"] = json.dumps(manifest)
-    torch.save(made, tmp_path / "baseline-toy.pt")
-    return open_bundle(tmp_path / "baseline-toy.pt")
-
-
-def options(**changes):
-    given = {"dataset_crop_size": (8, 8), "model_channels": (4, 4, 8), "image_enhance_level": 0}
-    return ModelArguments(**given | changes)
-
-
-def test_without_lists_everything_the_file_annotates_is_learnt_and_scored(tmp_path):
-    labels = labels_for(options(), bundle(tmp_path))
-    assert (labels.count, labels.train, labels.evaluate) == (3, (1, 2), (1, 2))
-    assert labels.names == {0: "background", 1: "left", 2: "right"}
-
-
-def test_only_what_is_learnt_is_scored_by_default(tmp_path):
-    labels = labels_for(options(dataset_train_labels=(2,)), bundle(tmp_path))
-    assert (labels.train, labels.evaluate) == ((2,), (2,))
-
-
-def test_without_a_manifest_the_voxels_say_how_many_labels_there_are(tmp_path):
-    labels = labels_for(options(), bundle(tmp_path, known=False))
-    assert (labels.count, labels.train) == (3, (1, 2))
-    assert labels.names[2] == "label 2"
-
-
-@pytest.mark.parametrize(
-    "changes, message",
-    [
-        ({"dataset_train_labels": (1, 3)}, "--dataset_train_labels: id 3 needs --label_count 4"),
-        ({"dataset_eval_labels": (5,)}, "--dataset_eval_labels: id 5 needs --label_count 6"),
-        (
-            {"dataset_train_labels": (1,), "dataset_eval_labels": (1, 2)},
-            r"ids \[2\] are not learnt",
-        ),
-        ({"label_count": 2}, "train0 slice 1: label id 2 found, but --label_count is 2"),
-        (
-            {"label_count": 9, "dataset_train_labels": (7,)},
-            r"id 7 is not annotated in .*annotated: \[1, 2\]",
-        ),
-    ],
-)
-def test_lists_that_do_not_fit_the_file_are_refused(tmp_path, changes, message):
-    with pytest.raises(BadInput, match=message):
-        labels_for(options(**changes), bundle(tmp_path))
-
-
 @pytest.mark.parametrize("crop", [(8, 8), (4, 8, 8)])
 def test_a_task_learns_and_scores_a_whole_file(tmp_path, crop):
     opened = bundle(tmp_path)
@@ -253,3 +177,36 @@ def test_a_training_slice_is_named_after_its_volume(tmp_path):
     opened = bundle(tmp_path)
     task = make_task(options(), opened, labels_for(options(), opened), CPU)
     assert task.datasets["train"].describe(1) == {"case": "train1 slice 1"}
+
+
+def with_positions(tmp_path, step):
+    """A file without a manifest, whose slices lie `step` mm apart."""
+    axes = {
+        f"{split}3daxis": torch.arange(4.0).mul(step).repeat(n, 1)
+        for split, n in (("train", 2), ("valid", 1), ("test", 0))
+    }
+    return bundle(tmp_path, known=False, **axes)
+
+
+def test_slice_positions_decide_how_far_slices_lie_apart(tmp_path):
+    opened = with_positions(tmp_path, 8.02)
+    told = options(dataset_spacing=(8.0, 2.0, 2.0))
+    task = make_task(told, opened, labels_for(told, opened), CPU)
+    spacing = task.datasets["valid"].batch([0], [0])["spacing"][0]
+    assert spacing == pytest.approx((8.02, 2, 2))
+
+
+def test_a_spacing_that_contradicts_the_slice_positions_is_refused(tmp_path):
+    opened = with_positions(tmp_path, 10)
+    told = options(dataset_spacing=(8.0, 2.0, 2.0))
+    with pytest.raises(
+        BadInput, match="8,2,2: .*slices 10 mm apart.*give --dataset_spacing 10,2,2"
+    ):
+        make_task(told, opened, labels_for(told, opened), CPU)
+    with pytest.raises(BadInput, match="does not say its spacing.*such as 10,1.5,1.5"):
+        make_task(options(), opened, labels_for(options(), opened), CPU)
+
+
+def test_a_spacing_of_zero_is_refused_before_any_data_is_read():
+    with pytest.raises(BadInput, match="--dataset_spacing 10,0,1.5: needs three sizes in mm"):
+        options(dataset_spacing=(10.0, 0.0, 1.5)).check()
