@@ -17,9 +17,8 @@ from mos.data.bundle_cases import (
     form,
     read_axis,
     read_cases,
-    read_manifest,
-    read_slices,
 )
+from mos.data.bundle_manifest import read_manifest, read_slices
 from mos.data.digest import content_digest
 from mos.data.keys import HAS_SLICES, VOLUMES, Kind, axis_key
 from mos.errors import BadInput
