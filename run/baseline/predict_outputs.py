@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mos.errors import BadInput
-from mos.files import atomic_path, write_json
+from mos.files import atomic_path, sweep_temporaries, write_json
 
 if TYPE_CHECKING:
     from run.baseline.predict_inputs import Source
@@ -97,7 +97,7 @@ def open_output(
         else:
             _refuse_others(folder, record, there, sources, settings)
             todo = [s for s in sources if s.name not in there or not stored[s.name].get("done")]
-        _sweep(folder, todo)
+        sweep_temporaries(folder)
         if todo:
             record["runs"][settings.weights_sha256] = dict(run)
             stored |= {source.name: settings.entry(source, done=False) for source in todo}
@@ -206,14 +206,6 @@ def _say_mixed(folder: Path, record: Mapping[str, Any], left: set[str], settings
             f"note: {folder}: {len(others)} results of other settings stay, such as {others[0]}.nii.gz; "
             f"{RECORD_NAME} tells them apart"
         )
-
-
-def _sweep(folder: Path, todo: Sequence["Source"]) -> None:
-    """Removes what a killed process left half-written of the images to be done."""
-    ours = {result_path(folder, source.name).name for source in todo} | {RECORD_NAME}
-    for path in folder.glob(".tmp-*-*"):
-        if path.name.split("-", 2)[2] in ours:
-            path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """A result counts as done only where it is what would be made now."""
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -160,12 +161,11 @@ def test_two_processes_on_one_folder_keep_each_others_entries(tmp_path):
 
 
 def test_leftovers_of_a_killed_process_are_swept_away(done):
-    ours, theirs = done / ".tmp-1-b.nii.gz", done / ".tmp-1-other.nii.gz"
-    for path in (ours, theirs):
+    dead, living = done / ".tmp-99999999-b.nii.gz", done / f".tmp-{os.getpid()}-b.nii.gz"
+    for path in (dead, living):
         path.write_bytes(b"half")
-    result_path(done, "b").unlink()
     start(done)
-    assert not ours.exists() and theirs.exists()
+    assert not dead.exists() and living.exists()
 
 
 def test_an_image_is_never_replaced_by_its_segmentation(tmp_path):
