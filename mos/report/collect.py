@@ -79,7 +79,12 @@ def _score_frames(run: Run, problems: list[tuple[str, str]]) -> list[pd.DataFram
         whose = {key: getattr(run, key) for key in COLUMNS[:11] if key != "run"}
         frames.append(frame.assign(**whose, run=run.name, stage=stage)[COLUMNS])
     if not any(len(frame) and frame["stage"].iloc[0] == "test" for frame in frames):
-        problems.append(("no scores", f"no test scores of epoch {run.epoch}"))
+        source = run.record.get("dataset")
+        counts = source.get("cases") if isinstance(source, dict) else None
+        if isinstance(counts, dict) and counts.get("test") == 0:
+            problems.append(("no scores", "its dataset has no test cases"))
+        else:
+            problems.append(("no scores", f"no test scores of epoch {run.epoch}"))
     return frames
 
 

@@ -74,8 +74,13 @@ def lowest_dice(runs: Sequence[Run]) -> float:
     values = []
     for run in runs:
         points = _points(run, "valid", "dice")
-        values += [y for _, y in points[len(points) // 10 :]]
+        values += [y for _, y in points[_skipped(points) :]]
     return max(0.0, math.floor(min(values, default=0.0) * 10 - 0.5) / 10)
+
+
+def _skipped(points: Sequence) -> int:
+    """How many epochs are the first tenth, which may leave the axis: at least one, of four or more."""
+    return max(1, len(points) // 10) if len(points) > 3 else 0
 
 
 def _points(run: Run, stage: str, key: str) -> list[tuple[int, float]]:
@@ -91,7 +96,9 @@ def _panel(title: str, wanted: list, y_range: tuple[float, float] | None) -> Pan
         return None
     epochs = [epoch for *_, points in found for epoch, _ in points]
     values = [y for *_, points in found for _, y in points]
-    low, high = y_range or (min(0.0, *values), max(values))
+    # The first epochs of a loss can be so high that they flatten all that follows.
+    settled = [y for *_, points in found for _, y in points[_skipped(points) :]]
+    low, high = y_range or (min(0.0, *values), max(settled))
     ticks = round_ticks(low, high, 4)
     low, high = min(low, ticks[0]), max(high, ticks[-1])
     first, last = min(epochs), max(max(epochs), min(epochs) + 1)

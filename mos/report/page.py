@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 import shlex
 import statistics
 from collections.abc import Sequence
@@ -62,6 +63,7 @@ def render(
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+    environment.filters["breakable"] = breakable
     style = (_HERE / "style.css").read_text(encoding="utf-8")
     script = (_HERE / "script.js").read_text(encoding="utf-8")
     runs = {(run.dataset, run.name, run.fold): run for run in collection.runs}
@@ -80,13 +82,18 @@ def render(
         flags=lambda line: _flags(collection.notices, line),
         epochs=lambda dataset, run: _epochs(collection.runs, dataset, run),
         run_of=lambda line: runs.get((line.dataset, line.run, line.fold)),
-        fold_count=lambda line: max(FOLDS, *(int(f) + 1 for f in line.folds if f), 0),
+        fold_count=lambda line: _fold_count(collection.runs, line.dataset),
         notices_of=lambda run: _notices_of(collection.notices, run),
         readable=readable,
         command=lambda words: words if isinstance(words, str) else shlex.join(map(str, words)),
         cost=_cost,
         size=curve,
     )
+
+
+def breakable(name: str) -> Markup:
+    """A run's name, escaped, that a narrow column may break between its parts only."""
+    return Markup("<wbr>").join(re.split(r"(?<=[-,])|(?=\[)", name))
 
 
 def readable(value: Any) -> str:
@@ -146,7 +153,7 @@ def _parts(
                 title=STAGE_TITLES.get(key, key),
                 overview=_of(overview, name, key),
                 labels=_of(per_label, name, key),
-                folds=_of(per_fold, name, key),
+                folds=_of(per_fold, name, key) if any(run.fold for run in runs) else [],
             )
             for key in keys
         ]
@@ -178,6 +185,12 @@ def _flags(notices: Sequence[Notice], line: table.Line) -> list[str]:
         and (n.run == line.run or (not n.run and n.setting in settings))
     ]
     return list(dict.fromkeys(kinds + ([] if line.comparable else ["other cases"])))
+
+
+def _fold_count(runs: Sequence[Run], dataset: str) -> int:
+    """How many folds a dataset has; 0 for one that is not split, such as `xxx-all`."""
+    folds = [int(run.fold) + 1 for run in runs if run.dataset == dataset and run.fold]
+    return max(FOLDS, *folds) if folds else 0
 
 
 def _epochs(runs: Sequence[Run], dataset: str, name: str) -> str:

@@ -2,14 +2,13 @@
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 
 from mos.report.collect import Collection
-from mos.report.metric import KEYS, METRICS, Metric
+from mos.report.metric import KEYS, METRICS
 from mos.report.run_record import Run, name_order
 from mos.report.scores import group_means
 from mos.report.statistics import Description, describe
@@ -45,9 +44,9 @@ class Line:
 
     @property
     def order(self) -> tuple:
-        """By dataset and stage, then label by label, then as runs are sorted, then by fold."""
+        """Lines that are compared stand together: by dataset, stage, label and fold, then by name."""
         name = name_order(self.network, self.tag, self.dims, self.aux, self.postfix, self.run)
-        return self.dataset, self.stage, self.label or 0, name, self.fold or ""
+        return self.dataset, self.stage, self.label or 0, self.fold or "", name
 
 
 def overview(collection: Collection) -> list[Line]:
@@ -65,7 +64,7 @@ def per_label(collection: Collection) -> list[Line]:
 
 
 def per_fold(collection: Collection) -> list[Line]:
-    """One line per run name, dataset, stage and fold; folds without scores included."""
+    """One line per run name, dataset, stage and fold, fold by fold; those without scores too."""
     lines = _lines(collection.rows, ["fold"])
     have = {(line.dataset, line.run, line.fold) for line in lines if line.stage == "test"}
     for run in collection.runs:
@@ -172,7 +171,7 @@ def _mark_best(group: list[tuple[Line, frozenset[int]]]) -> list[Line]:
             if math.isfinite(about.mean):
                 rank = -about.mean if metric.higher_is_better else about.mean
                 ranks[index] = (about.infinite, round(rank, 9))
-        if len(ranks) > 1:
+        if len(set(ranks.values())) > 1:  # nothing is best where all are equal
             for index, rank in ranks.items():
                 if rank == min(ranks.values()):
                     best[index].add(metric.key)
@@ -180,57 +179,3 @@ def _mark_best(group: list[tuple[Line, frozenset[int]]]) -> list[Line]:
         replace(line, best=frozenset(best[index]), comparable=index in sharing[common])
         for index, (line, _) in enumerate(group)
     ]
-
-
-def overview_frame(lines: Sequence[Line]) -> pd.DataFrame:
-    """The overview as result.csv has it: one row per line, plain numbers, nan for none."""
-    records = []
-    for line in lines:
-        record = {
-            key: getattr(line, key)
-            for key in "dataset stage run network tag dims aux postfix cases patients".split()
-        }
-        record |= {"folds": " ".join(line.folds), "in_reference": line.in_reference}
-        record |= {"missed": line.missed, "not_in_reference": line.not_in_reference}
-        record |= {"invented": line.invented, "comparable": line.comparable}
-        for metric in METRICS:
-            about = line.metrics.get(metric.key)
-            for part in "count infinite undefined mean sd standard_error low high".split():
-                value = getattr(about, part) if about else None
-                record[f"{metric.key}_{part}"] = value
-        records.append(record)
-    return pd.DataFrame(records)
-
-
-def overview_text(lines: Sequence[Line]) -> str:
-    """The overview for a terminal: one block per dataset and stage; `*` marks the best of a column."""
-    blocks = []
-    for dataset, stage in dict.fromkeys((line.dataset, line.stage) for line in lines):
-        header = ["run", *(m.header for m in METRICS), "missed", "invented", "cases", "folds"]
-        table = [header]
-        for line in lines:
-            if (line.dataset, line.stage) == (dataset, stage):
-                cells = [mean_sd_text(line, metric) for metric in METRICS]
-                counts = [line.missed, line.invented, line.cases, len(line.folds)]
-                table.append([line.run, *cells, *(str(count) for count in counts)])
-        widths = [max(map(len, column)) for column in zip(*table)]
-        text = [
-            "  ".join(
-                cell.ljust(width) if i == 0 else cell.rjust(width)
-                for i, (cell, width) in enumerate(zip(row, widths))
-            ).rstrip()
-            for row in table
-        ]
-        blocks.append("\n".join([f"{dataset}, {stage}", *text]))
-    return "\n\n".join(blocks)
-
-
-def mean_sd_text(line: Line, metric: Metric) -> str:
-    """`0.897 ± 0.041 (-1)*`: mean and sd of the finite cases, cases left out, best of its column."""
-    about = line.metrics.get(metric.key)
-    if about is None or not about.count:
-        return "-"
-    text = f"{about.mean:.{metric.digits}f}"
-    text += f" ± {about.sd:.{metric.digits}f}" if math.isfinite(about.sd) else ""
-    text += f" (-{about.left_out})" if about.left_out else ""
-    return text + ("*" if metric.key in line.best else "")

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 import torch
-from tests.report.made_up_runs import FOLDS, write_metrics, write_run
+from tests.report.made_up_runs import FOLDS, change_record, write_metrics, write_run
 
 from mos.report.collect import COLUMNS, collect
 from mos.report.run_record import parse_run_name, split_setting
@@ -94,6 +94,15 @@ def test_a_fold_of_everything_links_its_last_epoch_and_is_not_called_best(tmp_pa
     assert collection.runs[0].epoch == 6
     assert collection.runs[0].chosen_by == "last epoch, no validation"
     assert "no validation" in kinds(collection) and "best" not in kinds(collection)
+
+
+def test_a_dataset_without_test_cases_is_told_as_such(tmp_path):
+    folder = write_run(tmp_path, "unet-2d-none")
+    for path in folder.glob("epoch-*/test-metrics.pt"):
+        path.unlink()
+    change_record(folder, dataset={"cases": {"train": 9, "valid": 0, "test": 0}})
+    (notice,) = [n for n in collect(tmp_path, "baseline").notices if n.kind == "no scores"]
+    assert notice.text == "its dataset has no test cases"
 
 
 def test_a_run_whose_log_is_lost_is_still_the_best_by_its_validation_file(tmp_path):

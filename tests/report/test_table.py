@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from mos.report import table
+from mos.report import export, table
 from mos.report.collect import collect
 from mos.report.data import plain
 from mos.report.run_record import parse_run_name
@@ -81,6 +81,19 @@ def test_a_zero_shot_case_scored_by_two_folds_counts_once_with_its_mean(tmp_path
     assert line.cases == 1 and line.metrics["dice"].mean == pytest.approx(0.7)
 
 
+def test_folds_stand_together_because_their_runs_are_compared(collection):
+    lines = table.per_fold(collection)
+    assert [line.fold for line in lines] == ["0"] * 4 + ["1"] * 4
+    assert [line.run for line in lines[:2]] == ["resunet-2d-none", "resunet-3d-none"]
+
+
+def test_nothing_is_best_where_all_are_equal(tmp_path):
+    for name in ("unet-2d-none", "unet-3d-none"):
+        write_run(tmp_path, name, parts=dict(parse_run_name(name)))
+    for line in table.overview(collect(tmp_path, "baseline")):
+        assert line.comparable and not line.best
+
+
 def test_rows_stand_by_network_then_2d_before_3d_then_without_auxiliary_data_first(tmp_path):
     wanted = ["unet-2d-none", "unet-2d-acdc", "unet-3d-none", "unet[s]-2d-none", "xnet-2d-none"]
     for name in reversed(wanted):
@@ -94,7 +107,7 @@ def test_rows_stand_by_network_then_2d_before_3d_then_without_auxiliary_data_fir
 
 
 def test_the_terminal_table_marks_the_best_and_the_left_out(collection):
-    text = table.overview_text(table.overview(collection))
+    text = export.overview_text(table.overview(collection))
     (row,) = [line for line in text.splitlines() if line.startswith("unet[s]")]
     assert "0.776 ± 0.134*" in row and "(-1)" in row
 

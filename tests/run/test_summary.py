@@ -1,6 +1,7 @@
 """The command that writes the report, from a made-up tree."""
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -9,8 +10,9 @@ import pandas as pd
 import pytest
 
 from mos.errors import BadInput
+from mos.report.page import breakable
 from run.baseline.cmd import summary
-from tests.report.made_up_runs import NOTE, build_tree
+from tests.report.made_up_runs import NOTE, build_tree, change_record, write_run
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +55,30 @@ def test_the_page_says_what_the_numbers_mean_and_what_is_wrong(written):
         "after 3 of 6 epochs",
     ):
         assert text in page
+
+
+def test_a_name_breaks_between_its_parts_on_a_narrow_screen(written):
+    page = (written / "result.html").read_text()
+    assert '"name">unet<wbr>[s]-<wbr>3d-<wbr>acdc,<wbr>mnms<wbr>[pretrain]</span>' in page
+    assert breakable("<b>-2d") == "&lt;b&gt;-<wbr>2d"
+
+
+def test_a_row_on_other_cases_is_flagged_in_every_table(written):
+    page = (written / "result.html").read_text()
+    rows = re.findall(r'<tr data-run="resunet-3d-none".*?</tr>', page, re.S)
+    scored = [row for row in rows if "±" in row]
+    # The overview and the labels lack its second fold; within the first fold it is compared.
+    flagged = ["other cases" in row for row in scored]
+    assert flagged == [True, True, True, False]
+
+
+def test_a_dataset_that_is_not_split_has_no_folds_to_show(tmp_path):
+    folder = write_run(tmp_path, "unet-2d-none")
+    folder.parent.rename(tmp_path / "baseline-demo-all")
+    change_record(tmp_path / "baseline-demo-all" / folder.name, setting="demo-all")
+    summary.main(["--checkpoint_folder", str(tmp_path)])
+    page = (tmp_path / "summary" / "result.html").read_text()
+    assert "per fold" not in page and "of 5" not in page
 
 
 def test_the_csv_files_read_back_in_pandas(written):

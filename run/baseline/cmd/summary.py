@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     # pandas and jinja2 are slow to import, and --help needs neither.
     from mos.files import write_json, write_text
-    from mos.report import page, table
+    from mos.report import export, page, table
     from mos.report.collect import collect
     from mos.report.data import as_data
 
@@ -68,13 +68,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     shown = collection, overview, labels, folds
     text = page.render(*shown, created=now, version=mos.__version__)
     data = as_data(*shown, created=now, version=mos.__version__)
-    frame = table.overview_frame(overview)
+    frame = export.overview_frame(overview)
     write_text(output / "result.csv", frame.to_csv(index=False))
     write_text(output / "cases.csv", collection.rows.to_csv(index=False))
     write_json(output / "result.json", data)
     write_text(output / "result.html", text)
 
-    print(table.overview_text(overview))
+    print(export.overview_text(overview))
     print()
     if collection.notices:
         print(f"warnings, listed in the page: {len(collection.notices)}")
