@@ -15,7 +15,7 @@ class TrainingOptions:
     epoch_count: int = option(40, "epochs the run should reach in all", env="COUNT", group="Length")
     batch_size: int = option(
         16,
-        "samples per optimiser step, over all processes together (see --gradient_accumulation_steps)",
+        "samples of a batch, over all processes together; a step takes one batch, or --gradient_accumulation_steps",
         env="BS",
     )
     start_epoch: int = option(
@@ -44,7 +44,7 @@ class TrainingOptions:
         "epochs the schedule spans; 0: --epoch_count of the run's first start. Later epochs stay at the floor",
     )
     gradient_accumulation_steps: int = option(
-        1, "batches per optimiser step; the rate is not rescaled"
+        1, "batches per optimiser step; their losses are averaged"
     )
     gradient_clip: float = option(12.0, "largest gradient norm; 0: no clipping")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = option(

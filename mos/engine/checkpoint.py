@@ -4,6 +4,7 @@ Weights stay for the latest, the best and every tenth epoch; the training state 
 latest and every tenth; metric files for all of them.
 """
 
+import itertools
 import os
 import shutil
 import time
@@ -123,8 +124,18 @@ def save_table(path: Path, table: Mapping[str, Any]) -> None:
 
 
 def load_table(path: Path) -> dict[str, Any]:
-    """Reads a metric file."""
-    return torch.load(path, weights_only=True)
+    """Reads a metric file.
+
+    Raises:
+        BadInput: it is broken.
+    """
+    try:
+        return torch.load(path, weights_only=True)
+    except Exception as error:  # zip, pickle and torch each raise their own
+        raise BadInput(
+            f"{path}: not a readable metric file ({str(error).splitlines()[0]}); delete it, and the same "
+            "command scores that epoch again"
+        ) from error
 
 
 def point_latest(run: Path, epoch: int) -> None:
@@ -162,13 +173,8 @@ def sweep(run: Path) -> None:
                 path.unlink(missing_ok=True)
 
 
-def grave_folder(run: Path) -> Path:
-    """Where epochs that are done again go: `redone-<time>`; not made yet."""
-    return run / f"redone-{time.strftime('%Y%m%d-%H%M%S')}"
-
-
-def set_aside(run: Path, first: int, grave: Path | None = None) -> Path | None:
-    """Moves epochs `first` and later into `grave`, so that redoing them loses nothing.
+def set_aside(run: Path, first: int) -> Path | None:
+    """Moves epochs `first` and later into `redone-<time>/`, so that redoing them loses nothing.
 
     `latest` and `best` go too; the epoch that training goes on from gets them back. Ascending: if this
     is cut short, the newest epoch is still there and the next try moves the rest.
@@ -179,8 +185,8 @@ def set_aside(run: Path, first: int, grave: Path | None = None) -> Path | None:
     numbers = [n for n in epoch_folders(run) if n >= first]
     if not numbers:
         return None
-    grave = grave or grave_folder(run)
-    grave.mkdir(exist_ok=True)
+    grave = _grave(run)
+    grave.mkdir()
     for name in (LATEST, BEST):
         (run / name).unlink(missing_ok=True)
     for number in numbers:
@@ -188,3 +194,10 @@ def set_aside(run: Path, first: int, grave: Path | None = None) -> Path | None:
         os.rename(folder, grave / folder.name)
     flush_folder(run)
     return grave
+
+
+def _grave(run: Path) -> Path:
+    """A new folder's name, `redone-<time>`, numbered where one second saw several."""
+    name = f"redone-{time.strftime('%Y%m%d-%H%M%S')}"
+    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    return next(run / name for name in names if not (run / name).exists())

@@ -28,6 +28,11 @@ class Machine:
         """The loss scaling that fp16 needs; for the others it passes everything through."""
         return torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
 
+    def forget_peak_memory(self) -> None:
+        """Starts a new measurement of the GPU's peak; a CPU's counts from the start of the process."""
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
+
     def peak_memory_mib(self) -> float:
         """The most memory in use so far: of the GPU, or of the process on a CPU."""
         if self.device.type == "cuda":
@@ -37,9 +42,19 @@ class Machine:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak / 2**20 if os.uname().sysname == "Darwin" else peak / 2**10
 
-    def describe(self) -> str:
+    def record(self) -> dict[str, str | int]:
+        """What `run.json` keeps of the machine."""
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "CPU"
-        return f"{name}, {self.precision}, {torch.get_num_threads()} CPU threads, torch {torch.__version__}"
+        return {
+            "device": name,
+            "precision": self.precision,
+            "threads": torch.get_num_threads(),
+            "memory_of": "GPU" if self.device.type == "cuda" else "process",
+        }
+
+    def describe(self) -> str:
+        one = self.record()
+        return f"{one['device']}, {one['precision']}, {one['threads']} CPU threads, torch {torch.__version__}"
 
 
 def device_type(wanted: str) -> str:
@@ -70,6 +85,10 @@ def choose_machine(
         BadInput: a device or precision this machine does not have.
     """
     kind = device_type(wanted)
+    if ":" in wanted and local_world > 1:
+        raise BadInput(
+            f"--device {wanted}: {local_world} processes share it; give cuda, one GPU each"
+        )
     index = wanted.partition(":")[2] or str(local_rank)
     if kind == "cuda" and not (index.isdecimal() and int(index) < torch.cuda.device_count()):
         raise BadInput(

@@ -44,6 +44,11 @@ def plan_epochs(
                 f"--start_epoch {start_epoch}: only {done} epochs are done; "
                 f"give --start_epoch {done + 1} or leave it out"
             )
+        if start_epoch > epoch_count:
+            raise BadInput(
+                f"--start_epoch {start_epoch}: lies behind the last epoch asked for, {epoch_count}; "
+                f"give COUNT={max(done, start_epoch)} (--epoch_count) or more"
+            )
         return EpochPlan(start_epoch, epoch_count)
     if increase is None:
         return EpochPlan(done + 1, epoch_count)

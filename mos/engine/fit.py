@@ -156,7 +156,14 @@ def _score(
 def _choose_best(task: Task, run: Path) -> None:
     """Points `best` to the best validated epoch; to the last stored where nothing can be validated."""
     stored = checkpoint.stored_epochs(run)
-    best = metric_log.best_epoch(metric_log.read_lines(run), stored, *task.best)
+    # From the metric files and not from the log: those are there for as long as the weights.
+    files = {epoch: metric_file(epoch_folder(run, epoch), "valid") for epoch in stored}
+    lines = [
+        {"epoch": epoch, "stage": "valid", **summarise(checkpoint.load_table(file))}
+        for epoch, file in files.items()
+        if file.exists()
+    ]
+    best = metric_log.best_epoch(lines, stored, *task.best)
     checkpoint.point_best(run, best if best is not None else stored[-1])
 
 

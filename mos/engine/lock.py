@@ -46,7 +46,7 @@ class RunLock:
         try:
             for _ in range(10):
                 try:
-                    os.link(temporary, self._path)
+                    self._create(temporary)
                     break
                 except FileExistsError:
                     self._take_over_or_refuse()
@@ -65,10 +65,21 @@ class RunLock:
             if self._path.read_text(encoding="utf-8") == self._text:
                 self._path.unlink()
 
+    def _create(self, temporary: Path) -> None:
+        """Makes the lock file appear, whole; FileExistsError when there is one."""
+        try:
+            os.link(temporary, self._path)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without hard links: exclusive, but not whole at once
+            with open(self._path, "x", encoding="utf-8") as file:
+                file.write(self._text)
+
     def _take_over_or_refuse(self) -> None:
         try:
             age = time.time() - self._path.stat().st_mtime
-            holder = json.loads(self._path.read_text())
+            judged = self._path.read_text(encoding="utf-8", errors="replace")
+            holder = json.loads(judged)
             host, pid = holder["host"], int(holder["pid"])
         except FileNotFoundError:
             return
@@ -85,17 +96,21 @@ class RunLock:
                 f"If that process is surely gone, delete {self._path}"
             )
         print(f"taking over the lock of process {pid} on {host}, which is gone")
-        # Renaming is atomic: of two that take over at once, one finds nothing to rename.
+        # Of two that take over at once the faster may hold a fresh lock by now: what was renamed must
+        # be what was judged, else it goes back.
         grave = self._path.with_name(f".{LOCK_NAME}.stale.{os.getpid()}")
-        try:
+        with contextlib.suppress(FileNotFoundError):
             os.rename(self._path, grave)
+            if grave.read_text(encoding="utf-8", errors="replace") != judged:
+                with contextlib.suppress(FileExistsError):
+                    os.link(grave, self._path)
             grave.unlink()
-        except FileNotFoundError:
-            return
 
     def _heartbeat(self) -> None:
         while not self._stop.wait(HEARTBEAT_SECONDS):
             try:
+                if self._path.read_text(encoding="utf-8") != self._text:
+                    return
                 os.utime(self._path)
             except FileNotFoundError:
                 return

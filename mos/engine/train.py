@@ -46,6 +46,7 @@ def train_epoch(
         BadInput: a loss is not finite; names the batch.
     """
     started = time.monotonic()
+    machine.forget_peak_memory()
     # Dropout and the like draw from torch's own generator; setting it here is what makes a resumed
     # run repeat them.
     torch.manual_seed(options.seed * 1_000_003 + epoch)

@@ -29,13 +29,13 @@ def main() -> None:
 
 
 def stored_options(options: ModelArguments) -> dict[str, str]:
-    """The options a run with stored epochs was last started with; {} for a new run.
+    """The options a run with stored epochs was last started with; {} for a new or restarted run.
 
     So `--increase_epoch 10` alone goes on with the learning rate typed weeks ago. A `run.json` that
     cannot be read is reported where the run is opened.
     """
     run = setting_folder(TASK, options.train_dataset) / options.run_name
-    if not run.is_dir() or not epoch_folders(run):
+    if options.start_epoch == 1 or not run.is_dir() or not epoch_folders(run):
         return {}
     try:
         stored = json.loads((run / RUN_RECORD).read_text(encoding="utf-8"))["options"]

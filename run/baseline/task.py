@@ -16,7 +16,7 @@ from mos.metrics.segmentation import case_means, score_case, split_summary
 from mos.networks.table import NETWORKS
 from run.baseline.dataset import crop_dataset, inside, spacings_of, volume_dataset
 from run.baseline.infer import labels_of, predict_probabilities
-from run.baseline.labels import Labels, labels_for as labels_for
+from run.baseline.labels import Labels
 from run.baseline.model_arguments import ModelArguments
 
 

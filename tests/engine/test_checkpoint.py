@@ -198,3 +198,16 @@ def test_what_a_killed_process_left_half_written_is_no_epoch(tmp_path):
     assert checkpoint.last_epoch(tmp_path) == 1
     save(tmp_path, 2)
     assert names(tmp_path) == ["epoch-0001", "epoch-0002", "latest"]
+
+
+def test_setting_aside_twice_within_a_second_loses_nothing(tmp_path):
+    for _ in range(2):
+        save(tmp_path, 1)
+        checkpoint.set_aside(tmp_path, 1)
+    assert len(list(tmp_path.glob("redone-*/epoch-0001"))) == 2
+
+
+def test_a_broken_metric_file_is_refused_by_name(tmp_path):
+    (tmp_path / "valid-metrics.pt").write_bytes(b"PK half")
+    with pytest.raises(BadInput, match="valid-metrics.pt.*delete it"):
+        checkpoint.load_table(tmp_path / "valid-metrics.pt")

@@ -117,3 +117,30 @@ def test_while_it_is_held_its_heartbeat_keeps_the_lock_young(tmp_path, monkeypat
                 break
             time.sleep(0.01)
         assert time.time() - (tmp_path / LOCK_NAME).stat().st_mtime < 60
+
+
+def test_a_lock_another_process_took_meanwhile_is_put_back_and_respected(tmp_path, monkeypatch):
+    # Between judging the dead lock and renaming it, a faster process has made a lock of its own.
+    write_lock(tmp_path, host=socket.gethostname(), pid=2**22 + 1, process_start="0")
+    fresh = json.dumps({"host": "elsewhere", "pid": 7, "started": "now"})
+    rename = os.rename
+
+    def late(source, target):
+        (tmp_path / LOCK_NAME).write_text(fresh)
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", late)
+    with pytest.raises(BadInput, match="process 7 on elsewhere"):
+        RunLock(tmp_path).__enter__()
+    assert (tmp_path / LOCK_NAME).read_text() == fresh
+
+
+def test_a_file_system_without_hard_links_can_be_locked_too(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    with RunLock(tmp_path):
+        with pytest.raises(BadInput, match="in use by process"):
+            RunLock(tmp_path).__enter__()
+    assert not (tmp_path / LOCK_NAME).exists()

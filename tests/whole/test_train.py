@@ -130,5 +130,5 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_epoch(p
     assert "try --learning_rate 1e+11" in message
     assert (press.run() / "epoch-0001" / "weights.safetensors").read_bytes() == weights
     assert os.readlink(press.run() / "latest") == "epoch-0001"
-    press(UNET2D, COUNT="4")
+    press(UNET2D, "--learning_rate", "1e-3", COUNT="4")
     assert_same_results(press.run(), trained.run())
