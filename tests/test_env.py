@@ -289,9 +289,9 @@ def test_several_processes_are_started_by_torchrun_but_not_for_help_or_inside_an
     toy, tmp_path
 ):
     own = toy.make_environment(tmp_path / "own", "tinypack==1.0")
-    fake = toy.project / "torch" / "distributed"
+    fake = toy.project / "mos" / "engine"  # stands in for the module that starts torchrun
     fake.mkdir(parents=True)
-    (fake / "run.py").write_text("import sys; print('torchrun', sys.argv[1:])")
+    (fake / "several.py").write_text("import sys; print('torchrun', sys.argv[1:])")
     two = {"MOS_PYTHON": str(own / "bin" / "python"), "MOS_PROCESSES": "2"}
     words = "'--nproc_per_node', '2', '-m', 'toy.hello', '--model', 'unet', '--seed', '1'"
     assert words in toy.press("--seed", "1", **two).stdout

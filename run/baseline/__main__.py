@@ -2,19 +2,33 @@
 
 import json
 import os
+import signal
 import sys
 
 from mos.arguments import parse
-from mos.errors import run_main
+from mos.errors import EXIT_BAD_INPUT, BadInput, run_main
 from mos.folders import RUN_RECORD, epoch_folders, setting_folder
 from run.baseline.model_arguments import TASK, ModelArguments
 
+STOPPED = "stopped; the same command continues from the last stored epoch"
+EXIT_TERMINATED = 128 + signal.SIGTERM
 # What belongs to one start, or to the machine it runs on, and not to the run.
 PER_START = ("start_epoch", "increase_epoch", "note", "device", "threads", "dataset_device")
 
 
 def main() -> None:
     """Parses the options and trains."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        _train()
+    except (BadInput, KeyboardInterrupt) as error:
+        # Of several processes the first one speaks.
+        if _is_first() or os.environ.get("MOS_DEBUG") == "1":
+            raise
+        sys.exit(EXIT_BAD_INPUT if isinstance(error, BadInput) else 128 + signal.SIGINT)
+
+
+def _train() -> None:
     resolved = parse(
         ModelArguments,
         sys.argv[1:],
@@ -42,6 +56,17 @@ def stored_options(options: ModelArguments) -> dict[str, str]:
         return {name: text for name, text in stored.items() if name not in PER_START}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
+
+
+def _terminate(*_: object) -> None:
+    """Leaves on SIGTERM (a queue's time limit, `kill`) as on Ctrl-C: the lock is given back."""
+    if _is_first():
+        print(STOPPED, file=sys.stderr, flush=True)
+    sys.exit(EXIT_TERMINATED)
+
+
+def _is_first() -> bool:
+    return os.environ.get("RANK", "0") == "0"
 
 
 if __name__ == "__main__":

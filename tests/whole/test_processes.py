@@ -68,7 +68,7 @@ def test_a_batch_norm_trains_on_several_processes(press):
         (["--lerning_rate", "1"], {}, "did you mean --learning_rate?"),
         ([], {"SETTING": "phantom-9"}, "no such phantom"),
         (["--dataset_crop_size", "64,64"], {}, "larger than train2d"),
-        (["--model_channels", "4,8,16"], {}, "was trained with another channels"),
+        (["--model_channels", "4,8,16"], {}, "made with another channels"),
         (["--increase_epoch", "1", "--learning_rate", "1e12"], {}, "the loss is not finite"),
     ],
     ids=["option", "dataset", "crop", "first process alone", "while training"],
