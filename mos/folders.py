@@ -11,7 +11,6 @@ from pathlib import Path
 LATEST, BEST = "latest", "best"
 RUN_RECORD, METRIC_LOG = "run.json", "metric.jsonl"
 WEIGHTS, STATE = "weights.safetensors", "state.pt"
-STAGES = ("train", "valid", "test", "zeroshot")
 _EPOCH = re.compile(r"epoch-(\d{4,})")
 
 

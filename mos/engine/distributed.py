@@ -28,10 +28,6 @@ class Processes:
     def is_first(self) -> bool:
         return self.rank == 0
 
-    def barrier(self) -> None:
-        if self.world > 1:
-            dist.barrier()
-
     def gather(self, value: Any) -> list[Any]:
         """Everybody's value, in the order of ranks, on every process."""
         if self.world == 1:
