@@ -1,6 +1,5 @@
 """Segmenting new images with a stored run: the run's preparation, the scored path, the image's grid."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,20 +7,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mos.arguments import parse
-from mos.engine.checkpoint import load_weights, stored_epochs
-from mos.engine.device import Machine, choose_machine
+from mos.engine.device import Machine
 from mos.engine.progress import progress
-from mos.engine.record import file_hash, read_record
+from mos.engine.record import file_hash
 from mos.errors import BadInput
-from mos.folders import RUN_RECORD, WEIGHTS, epoch_folder, epoch_number
+from mos.folders import RUN_RECORD, WEIGHTS, epoch_number
 from mos.io.prepare import Preparation, prepare, restore_probabilities
 from run.baseline.dataset import inside
 from run.baseline.infer import predict_probabilities
 from run.baseline.model_arguments import ModelArguments
 from run.baseline.predict_inputs import Source, find_inputs, read_channels
 from run.baseline.predict_outputs import Settings, open_output, write_result
-from run.baseline.task import build_network
+from run.baseline.stored import load_network, machine_for, open_stored, stored_epoch
 
 
 def predict(options: Any) -> None:
@@ -36,17 +33,15 @@ def predict(options: Any) -> None:
         BadInput: a run, an image or an output folder that cannot be used.
     """
     run, output = Path(options.run), Path(options.output)
-    record = read_record(run)
+    stored = open_stored(run)
+    trained, record = stored.options, stored.record
     if not record.get("preparation"):
         raise BadInput(
             f"{run / RUN_RECORD}: does not say how its dataset was prepared, so a new image could not be "
             "prepared the same way. Build the dataset with .scripts/baseline/cmd/build and train on that"
         )
-    epoch = _epoch(run, options.epoch)
+    epoch = stored_epoch(run, options.epoch)
     sources = find_inputs(options.input, record["in_channels"], output)
-    trained = parse(
-        ModelArguments, ["--config", str(run / RUN_RECORD)], prog="run.json", description=""
-    ).options
     machine = machine_for(options, trained, record)
     settings = Settings(
         weights_sha256=file_hash(epoch / WEIGHTS),
@@ -63,7 +58,7 @@ def predict(options: Any) -> None:
     )
     if not todo:
         return
-    network = load_network(trained, record, epoch, machine)
+    network = load_network(stored, epoch, machine)
     for done, source in enumerate(progress(todo, total=len(todo), title="predict")):
         try:
             image = segment(source, network, trained, record, machine, settings)
@@ -75,45 +70,6 @@ def predict(options: Any) -> None:
             ) from error
         write_result(output, source, settings, image)
     print(f"{len(todo)} images written to {output}")
-
-
-def machine_for(options: Any, trained: ModelArguments, record: Mapping[str, Any]) -> Machine:
-    """The device and precision to predict with.
-
-    `--precision auto` is the precision the run was trained in. Where this device does not have it
-    (fp16 on a CPU, bf16 without instructions for it), fp32 takes its place, and a note says so.
-
-    Raises:
-        BadInput: a device or precision asked for by name that this machine does not have.
-    """
-    asked = (options.device, options.precision, options.threads, trained.deterministic)
-    machine = choose_machine(*asked)
-    wanted = (record.get("machine") or {}).get("precision") or trained.precision
-    if options.precision != "auto" or wanted in ("auto", machine.precision):
-        return machine
-    # Asked for `auto`, choose_machine answers bf16 exactly where the device computes it by itself.
-    if wanted == "bf16" or (wanted == "fp16" and machine.device.type == "cpu"):
-        print(
-            f"note: the run was trained in {wanted}, which this {machine.device.type} does not compute by "
-            "itself; predicting in fp32"
-        )
-        wanted = "fp32"
-    return dataclasses.replace(machine, precision=wanted)
-
-
-def load_network(
-    trained: ModelArguments, record: Mapping[str, Any], epoch: Path, machine: Machine
-) -> nn.Module:
-    """The run's network with the weights of an epoch, ready to predict."""
-    network = build_network(
-        trained,
-        in_channels=record["in_channels"],
-        label_count=record["label_count"],
-        spacing=record["spacing"],
-        channels_last=trained.norm == "batch",
-    )
-    load_weights(network, epoch)
-    return network.to(machine.device).eval()
 
 
 def segment(
@@ -163,16 +119,6 @@ def _only_inside(chances: Tensor, box: Sequence[Sequence[int]]) -> Tensor:
     window = (slice(None), *inside(box))
     result[window] = chances[window]
     return result
-
-
-def _epoch(run: Path, wanted: str) -> Path:
-    folder = epoch_folder(run, int(wanted)) if wanted.isdecimal() else (run / wanted).resolve()
-    if not (folder / WEIGHTS).exists():
-        stored = ", ".join(map(str, stored_epochs(run))) or "none"
-        raise BadInput(
-            f"--epoch {wanted}: {run} stores no weights of it; epochs with weights: {stored}"
-        )
-    return folder
 
 
 def _about(run: Path, record: Mapping[str, Any]) -> dict[str, Any]:

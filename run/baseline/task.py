@@ -1,6 +1,6 @@
 """Segmentation as the engine sees it: a Task record of plain functions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -101,17 +101,6 @@ def make_task(options: ModelArguments, bundle: Bundle, labels: Labels, machine: 
             image = image.contiguous(memory_format=_channels_last(options.dims))
         return dice_ce(network(image), batch["segment"], train_labels)
 
-    def predict(network: nn.Module, batch: Batch) -> Tensor:
-        return predict_probabilities(
-            network,
-            batch["image"],
-            dims=options.dims,
-            window=options.dataset_valid_crop_size,
-            overlap=options.dataset_valid_crop_overlap,
-            labels=labels.train,
-            flip_axes=options.image_flip_axes if options.valid_flips else "",
-        )
-
     def score(probabilities: Tensor, batch: Batch) -> Scores:
         return score_volumes(probabilities, batch, labels)
 
@@ -123,12 +112,38 @@ def make_task(options: ModelArguments, bundle: Bundle, labels: Labels, machine: 
             "test": volume_dataset(bundle, "test3d", **place),
         },
         loss=loss,
-        predict=predict,
+        predict=predictor(options, labels.train),
         score=score,
         reduce=reduce,
         best=("dice", "max"),
         picture=picture,
     )
+
+
+def predictor(
+    options: ModelArguments, learnt: Sequence[int]
+) -> Callable[[nn.Module, Batch], Tensor]:
+    """How a run segments whole volumes, the same in training and ever after.
+
+    Args:
+        learnt: label ids that count; the others' probabilities go to background.
+
+    Returns:
+        A function of network and batch with probabilities (bs, label_count, d, h, w).
+    """
+
+    def predict(network: nn.Module, batch: Batch) -> Tensor:
+        return predict_probabilities(
+            network,
+            batch["image"],
+            dims=options.dims,
+            window=options.dataset_valid_crop_size,
+            overlap=options.dataset_valid_crop_overlap,
+            labels=learnt,
+            flip_axes=options.image_flip_axes if options.valid_flips else "",
+        )
+
+    return predict
 
 
 def score_volumes(probabilities: Tensor, batch: Batch, labels: Labels) -> dict[str, Tensor]:

@@ -1,0 +1,177 @@
+"""Opening a stored run: its options, its labels, its network with an epoch's weights, its dataset."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from mos.arguments import parse
+from mos.data.bundle import Bundle, content_hash, open_bundle
+from mos.engine.checkpoint import load_weights, stored_epochs
+from mos.engine.device import Machine, choose_machine
+from mos.engine.record import read_record
+from mos.engine.task import Batch, Dataset, Scores, Task
+from mos.errors import BadInput
+from mos.folders import RUN_RECORD, WEIGHTS, dataset_path, epoch_folder
+from run.baseline.labels import Labels
+from run.baseline.model_arguments import TASK, ModelArguments
+from run.baseline.phantom import ensure
+from run.baseline.task import build_network, predictor, reduce, score_volumes
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredRun:
+    """A run as its folder tells it; nothing of its dataset or weights is read yet."""
+
+    folder: Path
+    options: ModelArguments
+    record: Mapping[str, Any]  # run.json
+    labels: Labels
+
+
+def open_stored(run: Path) -> StoredRun:
+    """Reads `run.json`.
+
+    Raises:
+        BadInput: there is none, or it does not say what is needed to build the network again.
+    """
+    path = run / RUN_RECORD
+    if not path.is_file():
+        raise BadInput(
+            f"{run}: no run.json there; give a run's folder, such as "
+            "'.checkpoint/baseline-phantom-0/unet-2d-none' (quote it for its brackets and commas)"
+        )
+    record = read_record(run)
+    needed = ("options", "in_channels", "label_count", "labels", "train_labels", "spacing")
+    lacking = [key for key in needed if key not in record]
+    if lacking:
+        raise BadInput(f"{path}: lacks {', '.join(lacking)}; it is no record of a baseline run")
+    options = parse(
+        ModelArguments, ["--config", str(path)], prog=RUN_RECORD, description=""
+    ).options
+    labels = Labels(
+        count=record["label_count"],
+        names={int(key): name for key, name in record["labels"].items()},
+        train=tuple(record["train_labels"]),
+        evaluate=tuple(record.get("eval_labels") or record["train_labels"]),
+    )
+    return StoredRun(folder=run, options=options, record=record, labels=labels)
+
+
+def stored_epoch(run: Path, wanted: str) -> Path:
+    """The folder of an epoch with weights: `best`, `latest` or a number.
+
+    Raises:
+        BadInput: no weights of it are stored; names the epochs that have some.
+    """
+    folder = epoch_folder(run, int(wanted)) if wanted.isdecimal() else (run / wanted).resolve()
+    if not (folder / WEIGHTS).exists():
+        stored = ", ".join(map(str, stored_epochs(run))) or "none"
+        raise BadInput(
+            f"--epoch {wanted}: {run} stores no weights of it; epochs with weights: {stored}"
+        )
+    return folder
+
+
+def machine_for(options: Any, trained: ModelArguments, record: Mapping[str, Any]) -> Machine:
+    """The device and precision to predict with.
+
+    `--precision auto` is the precision the run was trained in. Where this device does not have it
+    (fp16 on a CPU, bf16 without instructions for it), fp32 takes its place, and a note says so.
+
+    Args:
+        options: with `device`, `precision` and `threads`, as commands have them.
+        trained, record: of the stored run.
+
+    Raises:
+        BadInput: a device or precision asked for by name that this machine does not have.
+    """
+    asked = (options.device, options.precision, options.threads, trained.deterministic)
+    machine = choose_machine(*asked)
+    wanted = (record.get("machine") or {}).get("precision") or trained.precision
+    if options.precision != "auto" or wanted in ("auto", machine.precision):
+        return machine
+    # Asked for `auto`, choose_machine answers bf16 exactly where the device computes it by itself.
+    if wanted == "bf16" or (wanted == "fp16" and machine.device.type == "cpu"):
+        print(
+            f"note: the run was trained in {wanted}, which this {machine.device.type} does not compute by "
+            "itself; predicting in fp32"
+        )
+        wanted = "fp32"
+    return dataclasses.replace(machine, precision=wanted)
+
+
+def load_network(stored: StoredRun, epoch: Path, machine: Machine) -> nn.Module:
+    """The run's network with the weights of an epoch, ready to predict.
+
+    Raises:
+        BadInput: the weights are missing, broken, or of a differently built network.
+    """
+    network = build_network(
+        stored.options,
+        in_channels=stored.record["in_channels"],
+        label_count=stored.labels.count,
+        spacing=stored.record["spacing"],
+        channels_last=stored.options.norm == "batch",
+    )
+    load_weights(network, epoch)
+    return network.to(machine.device).eval()
+
+
+def open_dataset(stored: StoredRun) -> Bundle:
+    """The main dataset file of the run, made sure to be the one it was trained on.
+
+    It is looked for where datasets live now, then where the run found it.
+
+    Raises:
+        BadInput: it is missing, broken, or its content has changed since.
+    """
+    about = stored.record.get("dataset") or {}
+    name = about.get("name") or stored.options.train_dataset
+    ensure(name)
+    path, recorded = dataset_path(TASK, name), Path(about.get("path") or "")
+    if not path.exists() and recorded.is_file():
+        path = recorded
+    bundle = open_bundle(path)
+    if about.get("sha256") and content_hash(bundle) != about["sha256"]:
+        raise BadInput(
+            f"{path}: has changed since {stored.folder} was trained on it (another content hash than in "
+            "run.json), so new scores could not stand beside the old ones. Put the old file back, or build "
+            "it again as it was"
+        )
+    return bundle
+
+
+def scoring_task(
+    stored: StoredRun,
+    network: nn.Module,
+    datasets: Mapping[str, Dataset],
+    labels: Labels | None = None,
+) -> Task:
+    """The run's way to predict and score, on the datasets given.
+
+    Args:
+        datasets: by stage, such as `run.baseline.dataset.volume_dataset` makes.
+        labels: what to score; None: what the run scores.
+    """
+    scored = labels or stored.labels
+
+    def score(probabilities: Any, batch: Batch) -> Scores:
+        return score_volumes(probabilities, batch, scored)
+
+    return Task(
+        network=network,
+        datasets=datasets,
+        loss=_no_loss,
+        predict=predictor(stored.options, stored.labels.train),
+        score=score,
+        reduce=reduce,
+        best=("dice", "max"),
+    )
+
+
+def _no_loss(network: nn.Module, batch: Batch) -> Scores:
+    raise TypeError("a stored run is scored here; training goes on in run.baseline.train")
