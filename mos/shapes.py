@@ -48,6 +48,11 @@ def parse_spacing(text: str) -> tuple[float, float, float]:
     return spacing
 
 
+def format_numbers(values: Iterable[float]) -> str:
+    """Numbers as `parse_sizes` and `parse_spacing` read them: (10.0, 1.5, 1.5) -> `10,1.5,1.5`."""
+    return ",".join(f"{value:g}" for value in values)
+
+
 def parse_labels(text: str) -> tuple[int, ...]:
     """Reads a label list such as `1,3-5,8` as (1, 3, 4, 5, 8), ascending; empty text is ().
 

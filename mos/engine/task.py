@@ -6,6 +6,8 @@ from typing import Any, Literal, Protocol
 
 from torch import Tensor, nn
 
+from mos.engine.order import Pool
+
 Batch = Mapping[str, Any]
 Scores = Mapping[str, Tensor]
 
@@ -31,13 +33,18 @@ class Dataset(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """A problem as the engine sees it: something to learn from, answer and score."""
+    """A problem as the engine sees it: something to learn from, answer and score.
+
+    What `loss` returns are means over the batch, (), or, of what only some of its cases have, their
+    sum and their number, (2,): averaged over processes and batches, each case then counts once.
+    """
 
     network: nn.Module
     datasets: Mapping[str, Dataset]  # "train", "valid", "test"
-    loss: Callable[[nn.Module, Batch], Scores]  # scalars; "loss" is stepped on, the rest is logged
+    loss: Callable[[nn.Module, Batch], Scores]  # "loss" () is stepped on, the rest is logged
     predict: Callable[[nn.Module, Batch], Any]  # labels, points, chances or boxes
     score: Callable[[Any, Batch], Scores]  # (bs, ...): one row per case, in dataset order
     reduce: Callable[[Scores], Scores]  # (n,) per case, or () for a whole split
     best: tuple[str, Literal["max", "min"]]  # the reduced score that picks an epoch
     picture: Callable[[Any, Batch], Tensor] | None = None  # (3, h, w) uint8 of a case, for the log
+    pools: Sequence[Pool] = ()  # parts of datasets["train"], in its order; (): it is one

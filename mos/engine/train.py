@@ -57,6 +57,8 @@ def train_epoch(
         epoch=epoch,
         loop=options.loop,
         sample_count=options.sample_count,
+        pools=task.pools,
+        batch_size=options.batch_size,
     )
     batch_count = math.ceil(len(order) / options.batch_size)
     shares = batches(
@@ -84,7 +86,7 @@ def train_epoch(
             with machine.autocast():
                 parts = task.loss(network, batch)
             scaler.scale(parts["loss"] * (share.weight / group_size)).backward()
-        losses.append({name: value.detach() * share.weight for name, value in parts.items()})
+        losses.append({name: _counted(value, share) for name, value in parts.items()})
         unchecked.append((number, share))
         if len(unchecked) == bundle or number + 1 == batch_count:
             processes.together(lambda: _check_finite(losses, unchecked, dataset, epoch, options))
@@ -101,8 +103,7 @@ def train_epoch(
                 floor=options.lr_floor,
             )
             _step(network, optimizer, scaler, rate, options.gradient_clip)
-    table = _mean_over_processes(losses, processes)
-    line = {name: float(value.mean()) for name, value in table.items()}
+    table, line = _mean_over_processes(losses, processes)
     seconds = time.monotonic() - started
     line |= {"learning_rate": rate, "samples": len(order), "seconds": round(seconds, 3)}
     line |= {"peak_memory_mib": round(max(processes.gather(machine.peak_memory_mib())), 1)}
@@ -126,12 +127,30 @@ def _step(
     optimizer.zero_grad(set_to_none=True)
 
 
+def _counted(value: Tensor, share: Share) -> Tensor:
+    """A part of the loss as it counts: a mean by the share's weight, a sum and its number as they are."""
+    return value.detach() * (share.weight if value.ndim == 0 else float(share.weight > 0))
+
+
 def _mean_over_processes(
     losses: Sequence[dict[str, Tensor]], processes: Processes
-) -> dict[str, Tensor]:
+) -> tuple[dict[str, Tensor], dict[str, float]]:
+    """Each part of the loss by batch, (batch_count,), and over the epoch."""
     own = {name: torch.stack([part[name] for part in losses]).float().cpu() for name in losses[0]}
     gathered = processes.gather(own)
-    return {name: torch.stack([part[name] for part in gathered]).mean(0) for name in own}
+    table, line = {}, {}
+    for name in own:
+        every = torch.stack([part[name] for part in gathered])
+        if every.ndim == 2:
+            table[name] = every.mean(0)
+            line[name] = float(table[name].mean())
+        else:  # (world, batch_count, 2): sums and numbers
+            sums = every.sum(0)
+            table[name] = sums[:, 0] / sums[:, 1]  # nan in a batch that has none of these cases
+            total, number = sums.sum(0).tolist()
+            if number:
+                line[name] = total / number
+    return table, line
 
 
 def _check_finite(
@@ -146,7 +165,8 @@ def _check_finite(
     if bool(torch.isfinite(recent).all()):
         return
     number, share = next(one for one in unchecked if not torch.isfinite(losses[one[0]]["loss"]))
-    values = ", ".join(f"{name} {float(value)}" for name, value in losses[number].items())
+    means = {name: float(value) for name, value in losses[number].items() if value.ndim == 0}
+    values = ", ".join(f"{name} {value}" for name, value in means.items())
     cases = ", ".join(dataset.describe(index)["case"] for index in share.indices)
     raise BadInput(
         f"epoch {epoch}, batch {number + 1}: the loss is not finite ({values}); its cases: {cases}. "

@@ -18,6 +18,7 @@ from mos.io.batch import prepare_case, run_all, scan_case
 from mos.io.geometry import Grid, find_turn
 from mos.io.layouts import CaseFiles, Found, find_msd, find_nnunet, find_pairs
 from mos.io.prepare import Preparation, working_grid
+from mos.shapes import format_numbers
 from run.baseline.model_arguments import TASK
 from run.baseline.sheet import write_sheet
 
@@ -89,7 +90,7 @@ def _plan(options, cases: Sequence[CaseFiles]) -> tuple[Preparation, int]:
     spacing = options.spacing
     if spacing is None:
         spacing = tuple(round(float(v), 4) for v in np.median([g.spacing for g in turned], axis=0))
-        print(f"spacing {_numbers(spacing)} mm (median of the set)")
+        print(f"spacing {format_numbers(spacing)} mm (median of the set)")
     preparation = Preparation(
         spacing=spacing,
         percentiles=options.percentiles,
@@ -102,8 +103,8 @@ def _plan(options, cases: Sequence[CaseFiles]) -> tuple[Preparation, int]:
     rounded = (int(largest[0]), *(int(-(-n // 8) * 8) for n in largest[1:]))
     size = tuple(wanted or own for wanted, own in zip(options.size, rounded))
     print(
-        f"cases are {_numbers(shapes.min(axis=0))} to {_numbers(largest)} voxels (d,h,w) at spacing "
-        f"{_numbers(spacing)} mm; stored as {_numbers(size)}",
+        f"cases are {format_numbers(shapes.min(axis=0))} to {format_numbers(largest)} voxels (d,h,w) at spacing "
+        f"{format_numbers(spacing)} mm; stored as {format_numbers(size)}",
         flush=True,
     )
     grows = tuple(wanted == 0 for wanted in options.size)
@@ -232,7 +233,3 @@ def _draw(path: Path, volumes: np.ndarray, records, labels: Mapping[int, str]) -
         [record["box"] for record in chosen],
         labels,
     )
-
-
-def _numbers(values) -> str:
-    return ",".join(f"{value:g}" for value in values)

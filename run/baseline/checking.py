@@ -12,6 +12,7 @@ from mos.data.bundle_cases import image_of
 from mos.data.digest import image_digest
 from mos.data.keys import VOLUMES, axis_key
 from mos.errors import BadInput
+from mos.shapes import format_numbers
 
 
 def describe(path: Path, kind: str | None = None) -> Iterator[str]:
@@ -77,7 +78,7 @@ def _manifest_lines(bundle: Bundle) -> Iterator[str]:
     if len(spacings):
         low, high = spacings.min(axis=0), spacings.max(axis=0)
         same = np.allclose(low, high, rtol=2e-3)
-        text = _numbers(low) if same else f"{_numbers(low)} to {_numbers(high)}"
+        text = format_numbers(low) if same else f"{format_numbers(low)} to {format_numbers(high)}"
         yield f"  spacing {text} mm (d,h,w)"
     yield "  labels " + ", ".join(f"{i} {name}" for i, name in bundle.label_names.items())
     preparation = ", ".join(f"{k} {v}" for k, v in manifest.get("preparation", {}).items())
@@ -154,7 +155,3 @@ def _check_twins(bundle: Bundle) -> list[tuple[str, str]]:
             if other_id != case.id:
                 twins.append((other_id, case.id))
     return twins
-
-
-def _numbers(values) -> str:
-    return ",".join(f"{value:g}" for value in values)

@@ -11,6 +11,7 @@ from mos.data.augment import make_batch
 from mos.data.bundle import Box, Bundle, Case
 from mos.data.draw import draw_sample
 from mos.errors import BadInput
+from mos.shapes import format_numbers
 
 Spacing = tuple[float, float, float]
 
@@ -104,18 +105,14 @@ def spacings_of(bundle: Bundle, name: str, asked: Sequence[float] | None) -> lis
 
 
 def _contradiction(bundle: Bundle, case: Case, asked: Sequence[float]) -> str:
-    given = f"--dataset_spacing {_numbers(asked)}: {bundle.path}"
+    given = f"--dataset_spacing {format_numbers(asked)}: {bundle.path}"
     if case.spacing:
-        return f"{given} says {_numbers(case.spacing)} mm for case {case.id}; leave the option out"
-    right = _numbers((case.step, *asked[1:]))
+        return f"{given} says {format_numbers(case.spacing)} mm for case {case.id}; leave the option out"
+    right = format_numbers((case.step, *asked[1:]))
     return (
         f"{given} has slices {case.step:g} mm apart in case {case.id} by their positions; "
         f"give --dataset_spacing {right}"
     )
-
-
-def _numbers(values: Sequence[float]) -> str:
-    return ",".join(f"{value:g}" for value in values)
 
 
 def crop_dataset(

@@ -8,7 +8,7 @@ from mos.errors import BadInput
 from mos.folders import run_name
 from mos.networks.table import NETWORKS
 from mos.options import TrainingOptions
-from mos.shapes import format_labels, parse_labels, parse_sizes, parse_spacing
+from mos.shapes import format_labels, format_numbers, parse_labels, parse_sizes, parse_spacing
 
 TASK = "baseline"
 
@@ -24,10 +24,6 @@ def parse_channels(text: str) -> tuple[int, ...]:
             f"channels {text!r}: needs three or more positive numbers such as 32,64,128,256"
         )
     return channels
-
-
-def _numbers(values: tuple) -> str:
-    return ",".join(f"{value:g}" for value in values)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,13 +54,13 @@ class ModelArguments(TrainingOptions):
         None,
         "h,w the file must have, as a check; none: whatever it has",
         parse=parse_sizes,
-        format=_numbers,
+        format=format_numbers,
     )
     dataset_crop_size: tuple[int, ...] = option(
         (128, 128),
         "training window in voxels; h,w trains in 2-D, d,h,w in 3-D",
         parse=parse_sizes,
-        format=_numbers,
+        format=format_numbers,
     )
     dataset_crop_deep_maxscale: int = option(
         1, "3-D: largest stride between kept slices; 1: contiguous"
@@ -73,14 +69,14 @@ class ModelArguments(TrainingOptions):
         (16, 128, 128),
         "d,h,w of the window that slides over whole volumes at evaluation; 2-D uses its h,w",
         parse=parse_sizes,
-        format=_numbers,
+        format=format_numbers,
     )
     dataset_valid_crop_overlap: float = option(0.25, "share by which neighbouring windows overlap")
     dataset_spacing: tuple[float, ...] | None = option(
         None,
         "d,h,w in mm for distances; none: as the file says, per case",
         parse=parse_spacing,
-        format=_numbers,
+        format=format_numbers,
     )
     dataset_device: str = option(
         "auto", "where the voxels live: cpu, cuda; auto: the GPU when they fit, else mapped"
@@ -102,7 +98,7 @@ class ModelArguments(TrainingOptions):
         (32, 64, 128, 256),
         "features per level, finest first",
         parse=parse_channels,
-        format=_numbers,
+        format=format_numbers,
     )
     model_norm: Literal["auto", "batch", "instance", "group"] = option(
         "auto", "auto: batch from 4 samples a step on, else instance, which trains at BS=1 too"
@@ -138,7 +134,7 @@ class ModelArguments(TrainingOptions):
         super().check()
         if self.model_dims not in (0, self.dims):
             raise BadInput(
-                f"--dataset_crop_size {_numbers(self.dataset_crop_size)}: is {self.dims}-D, but this run is "
+                f"--dataset_crop_size {format_numbers(self.dataset_crop_size)}: is {self.dims}-D, but this run is "
                 f"{self.model_dims}-D (--model_dims); give {'h,w' if self.model_dims == 2 else 'd,h,w'}, or use "
                 f"the launcher {self.model}-{self.dims}d-{self.aux_dataset}"
             )
@@ -154,7 +150,7 @@ class ModelArguments(TrainingOptions):
             raise BadInput("--dataset_valid_crop_size: evaluation covers volumes, give d,h,w")
         if self.dataset_spacing and 0 in self.dataset_spacing:
             raise BadInput(
-                f"--dataset_spacing {_numbers(self.dataset_spacing)}: needs three sizes in mm above 0, such as "
+                f"--dataset_spacing {format_numbers(self.dataset_spacing)}: needs three sizes in mm above 0, such as "
                 "10,1.5,1.5; leave the option out where the file says its spacing"
             )
         if not 0 <= self.dataset_valid_crop_overlap < 1:

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from mos.engine.order import batches, epoch_order, sample_seed
+from mos.engine.order import Pool, batches, deal, epoch_order, sample_seed
 
 
 def test_the_order_is_a_function_of_seed_and_epoch_alone():
@@ -80,3 +80,97 @@ def test_a_process_without_a_case_takes_part_with_weight_zero():
 def test_the_shares_of_an_epoch_hold_every_case_once():
     found = Counter(i for parts in shares(11, 4, 3) for p in parts if p.weight for i in p.indices)
     assert found == Counter(range(11))
+
+
+def pooled(counts, weights=None, *, batch_size=4, epoch=1, **more):
+    pools = [Pool(c, w) for c, w in zip(counts, weights or [1] * len(counts), strict=True)]
+    order = epoch_order(
+        sum(counts), seed=1, epoch=epoch, pools=pools, batch_size=batch_size, **more
+    )
+    edges = np.cumsum([0, *counts])
+    owner = np.searchsorted(edges, order, side="right") - 1
+    return order, [
+        owner[start : start + batch_size].tolist() for start in range(0, len(order), batch_size)
+    ]
+
+
+@pytest.mark.parametrize(
+    "batch_size, weights, cases",
+    [
+        (4, [1, 1], [2, 2]),
+        (5, [1, 1], [3, 2]),
+        (8, [1, 0.5], [5, 3]),
+        (4, [1, 0.01], [3, 1]),
+        (4, [1, 1, 1], [2, 1, 1]),
+        (3, [100, 1, 1], [1, 1, 1]),
+        (16, [1, 2, 1], [4, 8, 4]),
+    ],
+)
+def test_a_batch_is_dealt_by_weight_with_at_least_one_case_each(batch_size, weights, cases):
+    assert deal(batch_size, [Pool(9, weight) for weight in weights]) == cases
+
+
+def test_a_batch_smaller_than_the_number_of_pools_cannot_be_dealt():
+    with pytest.raises(ValueError, match="3 pools need batches of 3, not 2"):
+        deal(2, [Pool(1)] * 3)
+
+
+def test_one_pool_is_the_order_without_pools():
+    assert (pooled([20])[0] == epoch_order(20, seed=1, epoch=1)).all()
+
+
+@pytest.mark.parametrize(
+    "counts, weights", [([10, 3], None), ([3, 10], None), ([9, 40, 5], [1, 3, 1]), ([6, 6], None)]
+)
+@pytest.mark.parametrize("loop", [1, 2])
+def test_every_batch_holds_every_pool_and_the_longest_is_gone_through_once_a_round(
+    counts, weights, loop
+):
+    order, owners = pooled(counts, weights, batch_size=6, loop=loop)
+    assert all(set(batch) == set(range(len(counts))) for batch in owners)
+    dealt = deal(6, [Pool(c, w) for c, w in zip(counts, weights or [1] * len(counts))])
+    assert all(np.bincount(batch).tolist() == dealt for batch in owners[:-1])
+    batches_alone = [-(-loop * count // own) for count, own in zip(counts, dealt)]
+    assert len(owners) == max(batches_alone)
+    seen, first = Counter(order.tolist()), 0
+    for count, needed in zip(counts, batches_alone):
+        times = [seen[case] for case in range(first, first + count)]
+        if needed == len(owners):
+            assert times == [loop] * count
+        first += count
+
+
+def test_the_shorter_pool_is_drawn_with_replacement_evenly_over_many_epochs():
+    seen = Counter()
+    for epoch in range(200):
+        seen.update(pooled([40, 5], epoch=epoch)[0].tolist())
+    drawn = [seen[case] for case in range(40, 45)]
+    assert sum(drawn) == 200 * 40 and min(drawn) > 1450 and max(drawn) < 1750
+    once = Counter(pooled([40, 5])[0].tolist())
+    assert len({once[case] for case in range(40, 45)}) > 1, "drawn, not dealt in turn"
+
+
+def test_a_last_smaller_batch_keeps_the_proportions():
+    _, owners = pooled([42, 5], batch_size=8)
+    assert [len(batch) for batch in owners[-2:]] == [8, 4]
+    assert sorted(owners[-1]) == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize("world", [1, 2])
+def test_the_share_of_each_process_is_mixed(world):
+    order, _ = pooled([40, 5], batch_size=4)
+    for rank in range(world):
+        for share in batches(order, batch_size=4, seed=1, epoch=1, rank=rank, world=world):
+            assert {index >= 40 for index in share.indices} == {False, True}
+
+
+def test_a_sample_count_shortens_the_epoch_of_several_pools_too():
+    order, owners = pooled([40, 3], sample_count=12)
+    assert len(order) == 12 and len(owners) == 3
+    longest = order[order < 40]
+    assert len(set(longest.tolist())) == 6
+
+
+def test_the_order_of_pools_is_a_function_of_seed_and_epoch_alone():
+    assert (pooled([40, 5])[0] == pooled([40, 5])[0]).all()
+    assert not (pooled([40, 5])[0] == pooled([40, 5], epoch=2)[0]).all()
