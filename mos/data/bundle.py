@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from mos.data.bundle_cases import (
 from mos.data.bundle_manifest import read_manifest, read_slices
 from mos.data.digest import content_digest
 from mos.data.keys import HAS_SLICES, VOLUMES, Kind, axis_key
+from mos.data.provenance import provenance_key, read_provenance, refuse_scored_pseudo
 from mos.errors import BadInput
 
 
@@ -35,6 +36,8 @@ class Bundle:
     axes: Mapping[str, np.ndarray]  # by 3-D tensor name, (n, d) float64 mm; absent where not given
     cases: Mapping[str, Sequence[Case]]  # by 3-D tensor name, in the order of its rows
     slices: Sequence[tuple[int, int]]  # train2d: (row in train3d, slice); () where unknown
+    # By 3-D tensor name, (n, d, h, w) uint8, see mos.data.provenance; absent where all is original.
+    provenance: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def channels(self) -> int:
@@ -62,15 +65,18 @@ class Bundle:
         return f"row {row}"
 
 
-def open_bundle(path: Path, kind: Kind = "main") -> Bundle:
+def open_bundle(path: Path, kind: Kind = "main", volumes: Sequence[str] | None = None) -> Bundle:
     """Opens and checks a dataset file.
+
+    Args:
+        volumes: 3-D tensors to open; None: those of the kind.
 
     Raises:
         BadInput: missing, truncated or foreign file; a key, shape, type or count that breaks the
-            documented contract; a patient in two splits.
+            documented contract; a patient in two splits; a pseudo-label where cases are scored.
     """
     content = _load(path)
-    volumes = VOLUMES[kind]
+    volumes = tuple(volumes or VOLUMES[kind])
     names = (("train2d",) if kind in HAS_SLICES else ()) + volumes
     tensors: dict[str, Tensor] = {}
     for name in names:
@@ -94,6 +100,8 @@ def open_bundle(path: Path, kind: Kind = "main") -> Bundle:
     _check_channels(path, tensors)
     _check_volumes(path, tensors)
     manifest = read_manifest(path, kind, content)
+    refuse_scored_pseudo(path, kind, manifest.get("cases", {}))
+    provenance = read_provenance(path, kind, content, {name: tensors[name] for name in volumes})
     axes = {
         name: read_axis(path, content, name, axis_key(kind, name), tensors[name])
         for name in volumes
@@ -104,7 +112,7 @@ def open_bundle(path: Path, kind: Kind = "main") -> Bundle:
     }
     check_patients(path, cases)
     slices = read_slices(path, manifest, tensors)
-    return Bundle(path, kind, tensors, manifest, axes, cases, slices)
+    return Bundle(path, kind, tensors, manifest, axes, cases, slices, provenance)
 
 
 def content_hash(bundle: Bundle) -> str:
@@ -118,6 +126,7 @@ def content_hash(bundle: Bundle) -> str:
     """
     arrays = {name: tensor.numpy() for name, tensor in bundle.tensors.items()}
     arrays |= {axis_key(bundle.kind, name): axis for name, axis in bundle.axes.items()}
+    arrays |= {provenance_key(name): part.numpy() for name, part in bundle.provenance.items()}
     said = {key: value for key, value in bundle.manifest.items() if key != "created"}
     return content_digest(arrays, json.dumps(said, sort_keys=True))
 

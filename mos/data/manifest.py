@@ -24,6 +24,7 @@ def make_manifest(
     train2d: Sequence[tuple[int, int]],
     channels: int,
     command: Sequence[str] | None = None,
+    about: Mapping[str, Any] | None = None,
 ) -> str:
     """The manifest as JSON text.
 
@@ -33,10 +34,11 @@ def make_manifest(
         cases: case records of each 3-D tensor, in the order of its rows.
         train2d: (row in train3d, slice) of each row of train2d.
         channels: image channels.
+        about: further keys.
     """
     spacings = [case["spacing"] for part in cases.values() for case in part]
     same = bool(spacings) and np.allclose(spacings, spacings[0], rtol=2e-3)
-    manifest = {
+    manifest = dict(about or {}) | {
         "format": FORMAT,
         "task": task,
         "name": name,

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from mos.data.keys import VOLUMES, Kind, axis_key
 from mos.data.manifest import labelled_slices, make_manifest
+from mos.data.provenance import provenance_key, refuse_scored_pseudo
 from mos.data.split import split_patients
 from mos.errors import BadInput
 from mos.files import atomic_path, sweep_temporaries
@@ -26,6 +27,8 @@ class PreparedSet:
     cases: Sequence[Mapping[str, Any]]  # (n) case records
     labels: Mapping[int, str]  # names of the annotated ids, background included
     preparation: Mapping[str, Any]  # everything needed to prepare a new image the same way
+    provenance: np.ndarray | None = None  # (n, d, h, w) uint8, see mos.data.provenance
+    about: Mapping[str, Any] = field(default_factory=dict)  # further keys of the manifest
 
 
 def deal_rows(
@@ -68,17 +71,22 @@ def write_bundle(
         command: how it was made; this process's own without one.
 
     Raises:
-        BadInput: the disk is full (nothing half-written stays), or the folder cannot be written to.
+        BadInput: the disk is full (nothing half-written stays), or the folder cannot be written to; a case
+            with pseudo-labels would be scored.
     """
     import torch
 
     volumes, kind = prepared.volumes, prepared.kind
     content: dict[str, Any] = {}
     slices: list[tuple[int, int]] = []
+    cases = {key: [dict(prepared.cases[row]) for row in rows] for key, rows in parts.items()}
+    refuse_scored_pseudo(path, kind, cases)
     for key, rows in parts.items():
         part = volumes[list(rows)]  # a copy: torch.save would write the whole of a shared storage
         content[key] = torch.from_numpy(part)
         content[axis_key(kind, key)] = torch.from_numpy(prepared.axes[list(rows)])
+        if prepared.provenance is not None:
+            content[provenance_key(key)] = torch.from_numpy(prepared.provenance[list(rows)])
         if key == "train3d":
             slices = labelled_slices(part)
             chosen = [part[row, :, index] for row, index in slices]
@@ -90,10 +98,11 @@ def write_bundle(
         kind=kind,
         labels=prepared.labels,
         preparation=prepared.preparation,
-        cases={key: [dict(prepared.cases[row]) for row in rows] for key, rows in parts.items()},
+        cases=cases,
         train2d=slices,
         channels=volumes.shape[1] - 1,
         command=command,
+        about=prepared.about,
     )
     sweep_temporaries(path.parent)
     need = sum(value.nbytes for value in content.values() if isinstance(value, torch.Tensor))

@@ -176,6 +176,16 @@ def restore(labels: np.ndarray, case: Mapping[str, Any], reference):
 
 def restore_probabilities(probabilities: np.ndarray, case: Mapping[str, Any], reference):
     """Like `restore`, from probabilities (label_count, d, h, w): they are resampled, then compared."""
+    return restore_confident(probabilities, case, reference)[0]
+
+
+def restore_confident(probabilities: np.ndarray, case: Mapping[str, Any], reference) -> tuple:
+    """`restore_probabilities`, and how sure it was.
+
+    Returns:
+        Two `sitk.Image`s of the reference's grid: uint8 labels, and float32 0..1, the probability of the
+        label that won.
+    """
     turn, work, turned = _way_back(case, reference)
     back = [-o for o in case["origin"]]
 
@@ -185,7 +195,21 @@ def restore_probabilities(probabilities: np.ndarray, case: Mapping[str, Any], re
             whole = np.full(work.shape, float(label == 0), np.float32)
             yield label, place(np.asarray(share, np.float32), whole, back, case["box"])
 
-    return _like(reference, turn.undo(vote(on_work(), work, turned)))
+    labels, confidence = vote(on_work(), work, turned)
+    return _like(reference, turn.undo(labels)), _like(reference, turn.undo(confidence))
+
+
+def stored_grid(case: Mapping[str, Any]) -> Grid:
+    """The grid of the real voxels of a prepared case, the stored block without its padding.
+
+    Args:
+        case: the case record, or `Prepared.case`.
+    """
+    original = Grid(tuple(case["original_shape"]), np.array(case["affine"], dtype=float))
+    turned = find_turn(original, case["orientation"]).grid(original)
+    work = with_spacing(turned, case["spacing"])
+    sides = zip(case["box"], case["origin"], strict=True)
+    return work.part(tuple(slice(a + o, b + o) for (a, b), o in sides))
 
 
 def _way_back(case: Mapping[str, Any], reference) -> tuple[Turn, Grid, Grid]:

@@ -67,7 +67,9 @@ def resample_labels(array: np.ndarray, source: Grid, target: Grid) -> np.ndarray
     return labels
 
 
-def vote(shares: Iterable[tuple[int, np.ndarray]], source: Grid, target: Grid) -> np.ndarray:
+def vote(
+    shares: Iterable[tuple[int, np.ndarray]], source: Grid, target: Grid
+) -> tuple[np.ndarray, np.ndarray]:
     """The label with the largest probability at each voxel of `target`; the first given wins a tie.
 
     Args:
@@ -76,7 +78,7 @@ def vote(shares: Iterable[tuple[int, np.ndarray]], source: Grid, target: Grid) -
         target: the wanted grid.
 
     Returns:
-        (d, h, w) uint8 on `target`.
+        (d, h, w) uint8 on `target`, and the probability of these labels there, float32.
     """
     best = np.full(target.shape, -np.inf, np.float32)
     labels = np.zeros(target.shape, np.uint8)
@@ -85,7 +87,7 @@ def vote(shares: Iterable[tuple[int, np.ndarray]], source: Grid, target: Grid) -
         won = share > best
         labels[won] = label
         best[won] = share[won]
-    return labels
+    return labels, best
 
 
 def _resample_linear(array: np.ndarray, source: Grid, target: Grid) -> np.ndarray:
