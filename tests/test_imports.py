@@ -18,7 +18,8 @@ ARROWS = {
     "mos": LEAVES | {"mos"},
     "mos.folders": {"mos.errors"},
     "mos.engine": _FILES | {"mos.options"},
-    "mos.report": _FILES,
+    # The table of metrics says what a column of a file is called and means; one of them is enough.
+    "mos.report": _FILES | {"mos.metrics.table"},
     "mos.data": LEAVES,
     "mos.networks": LEAVES,
     "mos.losses": LEAVES,

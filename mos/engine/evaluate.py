@@ -16,9 +16,17 @@ MetricTable = dict[str, Any]
 
 
 def evaluate(
-    task: Task, stage: str, machine: Machine, processes: Processes, title: str = ""
+    task: Task,
+    stage: str,
+    machine: Machine,
+    processes: Processes,
+    title: str = "",
+    quiet: bool = False,
 ) -> MetricTable:
     """Predicts and scores every case of a split.
+
+    Args:
+        quiet: shows no progress, whoever asks.
 
     Returns:
         What a metric file holds: `score`'s tables (n, ...), `reduce`'s values (n,) or (), and what
@@ -30,7 +38,7 @@ def evaluate(
     task.network.eval()
     with torch.no_grad():
         for index in progress(
-            mine, total=len(mine), title=title or stage, quiet=not processes.is_first
+            mine, total=len(mine), title=title or stage, quiet=quiet or not processes.is_first
         ):
             batch = dataset.batch([index], [0])
             with machine.autocast():

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mos.engine import checkpoint, metric_log
 from mos.engine.board import Board
@@ -115,7 +115,7 @@ def _finish_epoch(
             say("train", state["line"])
 
     def close() -> None:
-        _choose_best(task, run)
+        choose_best(run, *task.best)
         checkpoint.thin_out(run)
         board.scalars(epoch, lines)
         if lines:
@@ -153,7 +153,7 @@ def _score(
     processes.on_first(store)
 
 
-def _choose_best(task: Task, run: Path) -> None:
+def choose_best(run: Path, key: str, mode: Literal["max", "min"]) -> None:
     """Points `best` to the best validated epoch; to the last stored where nothing can be validated."""
     stored = checkpoint.stored_epochs(run)
     # From the metric files and not from the log: those are there for as long as the weights.
@@ -163,7 +163,7 @@ def _choose_best(task: Task, run: Path) -> None:
         for epoch, file in files.items()
         if file.exists()
     ]
-    best = metric_log.best_epoch(lines, stored, *task.best)
+    best = metric_log.best_epoch(lines, stored, key, mode)
     checkpoint.point_best(run, best if best is not None else stored[-1])
 
 

@@ -7,22 +7,28 @@ import pandas as pd
 
 from mos import folders
 from mos.report.comparable import comparison_notices
+from mos.report.metric import KEYS
 from mos.report.notice import Notice
 from mos.report.rows import BrokenFile, read_metric_file
 from mos.report.run_record import Run, read_run
 
-COLUMNS = (
-    "task dataset setting fold run network tag dims aux postfix epoch stage "
-    "case patient label label_name dice iou hd msd state"
-).split()
+_RUN = "task dataset setting fold run network tag dims aux postfix epoch".split()
+COLUMNS = [
+    *_RUN,
+    *"stage case patient label label_name".split(),
+    *KEYS,
+    "nsd_tolerance",
+    "state",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Collection:
     """All runs of a task and all their scores.
 
-    `rows` has the columns COLUMNS, one row per run, stage, case and label; dice, iou are 0-1, hd,
-    msd mm; inf where a structure was missed or invented, nan where it is in neither or not scored.
+    `rows` has the columns COLUMNS, one row per run, stage, case and label; the metrics are as
+    `mos.metrics.table` says, nan where a structure is in neither map or not scored. The stage of a
+    zero-shot file is `zeroshot <set>`.
     """
 
     root: Path
@@ -75,9 +81,10 @@ def _score_frames(run: Run, problems: list[tuple[str, str]]) -> list[pd.DataFram
         except BrokenFile as error:
             problems.append(("broken", f"{epoch.name}/{path.name} is left out: {error}"))
             continue
-        problems += [("broken", f"{epoch.name}/{path.name}: {text}") for text in lacks]
-        whose = {key: getattr(run, key) for key in COLUMNS[:11] if key != "run"}
-        frames.append(frame.assign(**whose, run=run.name, stage=stage)[COLUMNS])
+        problems += [(kind, f"{epoch.name}/{path.name}: {text}") for kind, text in lacks]
+        whose = {key: getattr(run, key) for key in _RUN if key != "run"}
+        stages = [f"{stage} {name}".rstrip() for name in frame["set"]]
+        frames.append(frame.assign(**whose, run=run.name, stage=stages)[COLUMNS])
     if not any(len(frame) and frame["stage"].iloc[0] == "test" for frame in frames):
         source = run.record.get("dataset")
         counts = source.get("cases") if isinstance(source, dict) else None

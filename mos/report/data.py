@@ -29,7 +29,10 @@ def as_data(
             "mos": version,
             "task": collection.task,
             "checkpoint_folder": collection.root,
-            "metrics": METRICS,
+            "metrics": [
+                {k: getattr(metric, k) for k in "key title unit higher_is_better rule".split()}
+                for metric in METRICS
+            ],
             "overview": overview,
             "per_label": per_label,
             "per_fold": per_fold,

@@ -6,6 +6,7 @@ from typing import Literal
 from mos.arguments import option
 from mos.errors import BadInput
 from mos.folders import run_name
+from mos.metrics.tolerance import parse_tolerances
 from mos.networks.table import NETWORKS
 from mos.options import TrainingOptions
 from mos.shapes import format_labels, format_numbers, parse_labels, parse_sizes, parse_spacing
@@ -107,6 +108,9 @@ class ModelArguments(TrainingOptions):
     valid_flips: bool = option(
         False, "average the prediction over flips of --image_flip_axes (slower, often better)"
     )
+    nsd_tolerance: str = option(
+        "2", "mm by which outlines may differ in nsd; 2,3:1.5 is 1.5 mm for label 3, 2 for the others"
+    )
 
     @property
     def dims(self) -> int:
@@ -159,6 +163,7 @@ class ModelArguments(TrainingOptions):
             )
         if not 0 <= self.model_dropout < 1:
             raise BadInput(f"--model_dropout {self.model_dropout}: needs 0 to below 1")
+        parse_tolerances(self.nsd_tolerance)
         if not 0 <= self.image_enhance_level <= 3:
             raise BadInput(f"--image_enhance_level {self.image_enhance_level}: needs 0, 1, 2 or 3")
         if not set(self.image_flip_axes) <= set("dhw"):

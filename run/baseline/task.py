@@ -13,6 +13,7 @@ from mos.engine.task import Batch, Scores, Task
 from mos.errors import BadInput
 from mos.losses.dice_ce import dice_ce
 from mos.metrics.segmentation import case_means, score_case, split_summary
+from mos.metrics.tolerance import parse_tolerances
 from mos.networks.table import NETWORKS
 from run.baseline.dataset import crop_dataset, inside, spacings_of, volume_dataset
 from run.baseline.infer import labels_of, predict_probabilities
@@ -94,6 +95,7 @@ def make_task(options: ModelArguments, bundle: Bundle, labels: Labels, machine: 
         channels_last=last,
     ).to(machine.device)
     train_labels = labels.train
+    tolerance = parse_tolerances(options.nsd_tolerance, labels.count)
 
     def loss(network: nn.Module, batch: Batch) -> Scores:
         image = batch["image"]
@@ -102,7 +104,7 @@ def make_task(options: ModelArguments, bundle: Bundle, labels: Labels, machine: 
         return dice_ce(network(image), batch["segment"], train_labels)
 
     def score(probabilities: Tensor, batch: Batch) -> Scores:
-        return score_volumes(probabilities, batch, labels)
+        return score_volumes(probabilities, batch, labels, tolerance)
 
     return Task(
         network=network,
@@ -146,11 +148,17 @@ def predictor(
     return predict
 
 
-def score_volumes(probabilities: Tensor, batch: Batch, labels: Labels) -> dict[str, Tensor]:
+def score_volumes(
+    probabilities: Tensor,
+    batch: Batch,
+    labels: Labels,
+    nsd_tolerance: Mapping[int, float] | None = None,
+) -> dict[str, Tensor]:
     """Scores predicted volumes on their real voxels; padding is neither predicted nor scored.
 
     Args:
         probabilities: (bs, label_count, d, h, w).
+        nsd_tolerance: mm by label id; None: the default for all.
 
     Returns:
         The `raw_*` tables of `mos.metrics.segmentation`, (bs, label_count) each, and `epoch_losses`
@@ -165,7 +173,14 @@ def score_volumes(probabilities: Tensor, batch: Batch, labels: Labels) -> dict[s
         chances, reference = chances[(slice(None), *window)], reference[window]
         predicted = labels_of(chances[None])[0].cpu().numpy()
         rows.append(
-            score_case(predicted, reference.cpu().numpy(), labels.evaluate, labels.count, spacing)
+            score_case(
+                predicted,
+                reference.cpu().numpy(),
+                labels.evaluate,
+                labels.count,
+                spacing,
+                nsd_tolerance,
+            )
         )
         losses.append(_cross_entropy(chances, reference, labels.train))
     tables = {key: torch.from_numpy(np.stack([row[key] for row in rows])) for key in rows[0]}

@@ -1,13 +1,24 @@
 """A case's table of scores, its means, and a split's summary that hides nothing."""
 
+import dataclasses
 import warnings
 
 import numpy as np
 import pytest
 
-from mos.metrics.segmentation import case_means, score_case, split_summary
+from mos.errors import BadInput
+from mos.metrics import segmentation
+from mos.metrics.segmentation import (
+    case_means,
+    from_counts,
+    score_case,
+    split_summary,
+)
+from mos.metrics.table import KEYS as KEYS_OF_TABLE, METRICS
+from mos.metrics.tolerance import parse_tolerances
 
-KEYS = ["raw_dice", "raw_iou", "raw_hd", "raw_msd", "raw_tp", "raw_fp", "raw_fn"]
+NAMES = "dice iou hd msd nsd precision recall volume_error tp fp fn nsd_tolerance".split()
+KEYS = [f"raw_{name}" for name in NAMES]
 
 
 @pytest.fixture(autouse=True)
@@ -42,18 +53,83 @@ def test_a_table_has_a_column_per_label_and_nan_where_nothing_is_scored():
 
 
 @pytest.mark.parametrize(
-    "prediction, reference, dice, distance, counts",
+    "prediction, reference, share, distance, volume, counts",
     [
-        (case(), case(), np.nan, np.nan, (0, 0, 0)),
-        (case(), case((1, 0)), 0, np.inf, (0, 0, 9)),
-        (case((1, 0)), case(), 0, np.inf, (0, 9, 0)),
+        (case(), case(), np.nan, np.nan, np.nan, (0, 0, 0)),
+        (case(), case((1, 0)), 0, np.inf, 1, (0, 0, 9)),
+        (case((1, 0)), case(), 0, np.inf, np.inf, (0, 9, 0)),
     ],
     ids=["absent in both", "missed", "invented"],
 )
-def test_every_empty_case_has_its_value(prediction, reference, dice, distance, counts):
+def test_every_empty_case_has_its_value(prediction, reference, share, distance, volume, counts):
     table = score_case(prediction, reference, [1], 2, (10, 1, 1))
     got = [table[name][1] for name in KEYS]
-    np.testing.assert_equal(got, [dice, dice, distance, distance, *counts])
+    shares = [share, share, distance, distance, share, share, share, volume]
+    np.testing.assert_equal(got, [*shares, *counts, 2])
+
+
+def test_precision_recall_and_volume_error_are_found_by_eye():
+    prediction, reference = case((1, 0), (1, 1), (1, 2)), case((1, 0))  # 27 voxels for 9
+    table = score_case(prediction, reference, [1], 2, (10, 1, 1))
+    assert table["raw_precision"][1] == pytest.approx(9 / 27)
+    assert table["raw_recall"][1] == 1
+    assert table["raw_volume_error"][1] == 2
+    smaller = score_case(reference, prediction, [1], 2, (10, 1, 1))
+    assert smaller["raw_precision"][1] == 1
+    assert smaller["raw_recall"][1] == pytest.approx(9 / 27)
+    assert smaller["raw_volume_error"][1] == pytest.approx(18 / 27)
+
+
+def test_too_large_and_too_small_volumes_do_not_cancel():
+    large = score_case(case((1, 0), (1, 1)), case((1, 0)), [1], 2, (10, 1, 1))
+    small = score_case(case(), case((1, 0)), [1], 2, (10, 1, 1))
+    assert split_summary(stack(large, small))["volume_error"] == 1
+
+
+def test_the_tolerance_of_nsd_is_that_of_the_label_and_is_kept():
+    prediction, reference = case((1, 0), (2, 2)), case((1, 1), (2, 3))  # one slice, 3 mm, off
+    tolerance = parse_tolerances("2,2:3", 3)
+    table = score_case(prediction, reference, [1, 2], 3, (3, 1, 1), tolerance)
+    assert table["raw_nsd"][1:].tolist() == [0, 1]
+    assert table["raw_nsd_tolerance"][1:].tolist() == [2, 3]
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "x", "2,:3", "2,0:3", "2,a:3", "nan", "inf"])
+def test_a_tolerance_that_is_none_is_refused(text):
+    with pytest.raises(BadInput, match="--nsd_tolerance .*such as 2"):
+        parse_tolerances(text)
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.key)
+def test_a_metric_of_counts_is_filled_in_from_stored_counts_as_it_was_scored(metric):
+    rng = np.random.default_rng(0)
+    maps = rng.integers(0, 4, (6, 2, 3, 5, 6), np.uint8)
+    maps[0], maps[1, 0], maps[2, 1] = 0, 0, 0
+    scored = stack(*(score_case(p, r, [1, 3], 4, (3, 1, 1)) for p, r in maps))
+    counts = {name: scored[f"raw_{name}"] for name in ("tp", "fp", "fn")}
+    counts = {f"raw_{name}": values for name, values in counts.items()}
+    if metric.needs == "counts":
+        got = from_counts(counts, metric.key)
+        np.testing.assert_array_equal(got, scored[f"raw_{metric.key}"])
+        assert np.isnan(got).any() and np.isfinite(got).any()
+    else:
+        with pytest.raises(ValueError, match=f"needs {metric.needs}"):
+            from_counts(counts, metric.key)
+
+
+def test_a_metric_added_to_the_table_is_scored_averaged_and_summarised(monkeypatch):
+    tp = dataclasses.replace(
+        METRICS[0],
+        key="overlapping",
+        needs="maps",
+        compute=lambda cell: (cell.prediction & cell.reference).sum(),
+    )
+    for name, value in (("METRICS", (*METRICS, tp)), ("KEYS", (*KEYS_OF_TABLE, "overlapping"))):
+        monkeypatch.setattr(segmentation, name, value)
+    table = score_case(case((1, 0)), case((1, 0)), [1], 2, (10, 1, 1))
+    assert table["raw_overlapping"][1] == 9
+    assert case_means(stack(table))["overlapping"].tolist() == [9]
+    assert split_summary(stack(table))["overlapping"] == 9
 
 
 def test_a_label_outside_the_list_counts_as_background_in_both_maps():
@@ -100,7 +176,9 @@ def test_a_summary_says_what_its_means_leave_out():
             scored(case(), case()),  # nothing to score
         )
     )
-    assert summary == {
+    shown = {key: summary[key] for key in ("dice", "iou", "hd", "msd")}
+    shown |= {key: value for key, value in summary.items() if key not in KEYS_OF_TABLE}
+    assert shown == {
         "dice": pytest.approx((1 + 0.5 + 0.5 + 0.5 + 0) / 5),
         "iou": pytest.approx((1 + 0.5 + 0.5 + 0.5 + 0) / 5),
         "hd": pytest.approx((0 + 5) / 2),

@@ -60,17 +60,28 @@ def test_hd_and_msd_are_monais(name):
     np.testing.assert_allclose(table["raw_msd"][1:], msd, rtol=1e-6, atol=1e-6)
 
 
-def test_hausdorff_and_surface_dice_are_monais():
+def test_hausdorff_is_monais():
     _, metrics = libraries()
     prediction, reference = CASES["ragged"]
     p, r = one_hot(prediction), one_hot(reference)
     hd = metrics.compute_hausdorff_distance(p, r, spacing=SPACING)[0]
-    nsd = metrics.compute_surface_dice(p, r, [1.6, 1.6], spacing=SPACING)[0]
     ours = surface.surface_distances(prediction, reference, [1, 2], SPACING)
     for label in (1, 2):
         assert surface.hausdorff(ours[label]) == pytest.approx(float(hd[label - 1]), rel=1e-6)
-        assert 0 < surface.surface_dice(ours[label], 1.6) < 1
-        assert surface.surface_dice(ours[label], 1.6) == pytest.approx(float(nsd[label - 1]))
+
+
+@pytest.mark.parametrize("tolerance", [0.8, 1.6, 2.0, 12.0])
+@pytest.mark.parametrize("name", CASES)
+def test_nsd_is_monais(name, tolerance):
+    _, metrics = libraries()
+    prediction, reference = CASES[name]
+    given = {1: tolerance, 2: tolerance / 2}
+    table = segmentation.score_case(prediction, reference, [1, 2], 3, SPACING, given)
+    p, r = one_hot(prediction), one_hot(reference)
+    # MONAI compares in float32: the hair added on its side is the one that ours has.
+    limits = [given[label] + 1e-5 for label in (1, 2)]
+    nsd = metrics.compute_surface_dice(p, r, limits, spacing=SPACING)[0]
+    np.testing.assert_allclose(table["raw_nsd"][1:], nsd, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -82,6 +93,10 @@ def test_dice_and_iou_are_monais(name):
     dice = metrics.DiceMetric(include_background=False, reduction="none")(p, r)[0]
     np.testing.assert_allclose(table["raw_dice"][1:], dice, rtol=1e-6)
     np.testing.assert_allclose(table["raw_iou"][1:], metrics.compute_iou(p, r, False)[0], rtol=1e-6)
+    for ours, theirs in (("raw_precision", "precision"), ("raw_recall", "sensitivity")):
+        counts = metrics.get_confusion_matrix(p, r, include_background=False)
+        values = metrics.compute_confusion_matrix_metric(theirs, counts)[0]
+        np.testing.assert_allclose(table[ours][1:], values, rtol=1e-6)
 
 
 @pytest.mark.filterwarnings("ignore:the (ground truth|prediction) of class")

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from mos.metrics.table import COUNTS, KEYS, METRICS
+
 FOLDS = {
     "0": {"a1": "a", "a2": "a", "b1": "b", "c1": "c"},
     "1": {"d1": "d", "e1": "e", "e2": "e", "f1": "f"},
@@ -17,11 +19,13 @@ def scores(case: str, base: float, special: dict) -> list[dict]:
     for label, dice in ((1, base), (2, round(base - 0.1, 3))):
         what = special.get((case, label), "scored")
         row = {"dice": dice, "iou": dice / (2 - dice), "hd": 4 - 3 * dice, "msd": 1 - dice}
+        row |= {"nsd": dice, "precision": dice, "recall": dice, "volume_error": 1 - dice}
         row |= {"tp": 90, "fp": 5, "fn": 5}
         if what == "absent":
-            row = {"dice": NAN, "iou": NAN, "hd": NAN, "msd": NAN, "tp": 0, "fp": 0, "fn": 0}
+            row = {key: NAN for key in KEYS} | {"tp": 0, "fp": 0, "fn": 0}
         elif what in ("missed", "invented"):
-            row = {"dice": 0, "iou": 0, "hd": INF, "msd": INF, "tp": 0, "fp": 0, "fn": 0}
+            row = {metric.key: getattr(metric, what) for metric in METRICS}
+            row |= {"tp": 0, "fp": 0, "fn": 0}
             row["fn" if what == "missed" else "fp"] = 50
         rows.append(row)
     return rows
@@ -34,10 +38,10 @@ def write_metrics(path: Path, cases: dict[str, str], bases: list[float], special
     table = [scores(case, base, special) for case, base in zip(cases, bases)]
     content = {"case": list(cases), "patient": list(cases.values())}
     content["epoch_losses"] = torch.tensor(bases, dtype=torch.float64)
-    for key in ("dice", "iou", "hd", "msd", "tp", "fp", "fn"):
+    for key in (*KEYS, *COUNTS):
         raw = [[NAN, *(row[key] for row in rows)] for rows in table]
         content[f"raw_{key}"] = torch.tensor(raw, dtype=torch.float64)
-        if key in ("dice", "iou", "hd", "msd"):
+        if key in KEYS:
             content[key] = content[f"raw_{key}"][:, 1:].nanmean(dim=1)
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save(content, path)

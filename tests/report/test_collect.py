@@ -145,7 +145,6 @@ def test_a_run_json_cut_off_leaves_the_scores_readable(tmp_path, text):
 @pytest.mark.parametrize(
     "damage, said",
     [
-        (lambda c: c.pop("raw_hd"), "no raw_hd"),
         (lambda c: c.pop("raw_tp"), "invented structures are counted as missed"),
         (lambda c: c.update(dice=torch.zeros(4)), "not the mean"),
         (lambda c: c.pop("raw_dice"), "no raw_dice"),
@@ -161,6 +160,21 @@ def test_a_metric_file_that_lacks_something_is_named(tmp_path, damage, said):
     torch.save(content, path)
     (notice,) = [n for n in collect(tmp_path, "baseline").notices if n.kind == "broken"]
     assert said in notice.text and "epoch-0005/test-metrics.pt" in notice.text
+
+
+def test_a_file_from_before_a_metric_is_told_with_the_command_that_fills_it(tmp_path):
+    folder = write_run(tmp_path, "unet-2d-none")
+    path = folder / "epoch-0005" / "test-metrics.pt"
+    content = torch.load(path)
+    for key in ("nsd", "raw_nsd", "recall", "raw_recall"):
+        content.pop(key)
+    torch.save(content, path)
+    collection = collect(tmp_path, "baseline")
+    (notice,) = [n for n in collection.notices if n.kind == "re-evaluate"]
+    assert "no nsd, recall of some scores" in notice.text
+    assert "cmd/re_eval complete" in notice.text
+    assert collection.rows["nsd"].isna().all() and collection.rows["dice"].notna().all()
+    assert "broken" not in kinds(collection)
 
 
 def test_a_label_outside_the_list_is_not_scored_and_an_absent_one_is(tmp_path):
