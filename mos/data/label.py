@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from mos.data.bundle import Bundle
 from mos.errors import BadInput
 
@@ -9,6 +11,15 @@ from mos.errors import BadInput
 def highest_label(bundle: Bundle) -> int:
     """The largest label id in the file; reads every segmentation once."""
     return max((highest for *_, highest in _highest(bundle)), default=0)
+
+
+def labels_found(bundle: Bundle) -> tuple[int, ...]:
+    """The label ids in the file's volumes, ascending, background left out; reads every one once."""
+    found = np.zeros(256, bool)
+    for name, cases in bundle.cases.items():
+        for row in range(len(cases)):
+            found[bundle.tensors[name][row, -1].numpy()] = True
+    return tuple(int(label) for label in np.flatnonzero(found) if label)
 
 
 def check_labels(bundle: Bundle, label_count: int) -> None:

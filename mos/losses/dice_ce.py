@@ -4,6 +4,8 @@ Every term is an average over one sample, then over samples. The loss of a batch
 mean of the losses of its parts: 1 process x 4 cases steps like 2 processes x 2.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -16,7 +18,21 @@ ABSENT_PART = 0.01
 
 
 def dice_ce(logits: Tensor, segment: Tensor, annotated: Annotated) -> dict[str, Tensor]:
-    """Soft Dice loss plus cross-entropy, averaged per sample.
+    """Soft Dice loss plus cross-entropy: the means over the samples of `dice_ce_samples`.
+
+    Returns:
+        Float32 scalars `loss` = `dice_loss` (0..1) + `ce_loss` (0 up).
+
+    Raises:
+        ValueError: shapes that do not fit, an id outside 1..label_count-1.
+    """
+    samples = dice_ce_samples(logits, segment, annotated)
+    dice_loss, ce_loss = samples["dice_loss"].mean(), samples["ce_loss"].mean()
+    return {"loss": dice_loss + ce_loss, "dice_loss": dice_loss, "ce_loss": ce_loss}
+
+
+def dice_ce_samples(logits: Tensor, segment: Tensor, annotated: Annotated) -> dict[str, Tensor]:
+    """Soft Dice loss and cross-entropy of each sample.
 
     Cross-entropy: -log p of the right label, mean over voxels. Dice, for each annotated label:
 
@@ -35,29 +51,46 @@ def dice_ce(logits: Tensor, segment: Tensor, annotated: Annotated) -> dict[str, 
             Probabilities of other ids are added to background (`mos.losses.marginal`).
 
     Returns:
-        Float32 scalars `loss` = `dice_loss` (0..1) + `ce_loss` (0 up). A sample that annotates
-        nothing contributes 0 to both.
+        `dice_loss` (bs,) 0..1 and `ce_loss` (bs,) 0 up, float32. Both are 0 for a sample that
+        annotates nothing.
 
     Raises:
         ValueError: shapes that do not fit, an id outside 1..label_count-1.
     """
+    check_shapes(logits, segment)
     bs, label_count = logits.shape[:2]
-    if segment.shape != (bs, *logits.shape[2:]):
-        raise ValueError(
-            f"logits {tuple(logits.shape)} need a segment of shape "
-            f"{(bs, *logits.shape[2:])}, got {tuple(segment.shape)}"
-        )
-    dice_losses, ce_losses = [], []
+    parts = []
     with torch.autocast(logits.device.type, enabled=False):
         for labels, rows in annotated_groups(annotated, bs, label_count).items():
             x, y = (logits, segment) if len(rows) == bs else (logits[rows], segment[rows])
             log_chance = marginal_logits(x.float(), labels).log_softmax(1).flatten(2)
             target = marginal_segment(y, labels).flatten(1)
             right = log_chance.gather(1, target[:, None])[:, 0]
-            ce_losses.append(-right.mean(1))
-            dice_losses.append(_dice_loss(log_chance.exp(), right.exp(), target))
-    dice_loss, ce_loss = torch.cat(dice_losses).mean(), torch.cat(ce_losses).mean()
-    return {"loss": dice_loss + ce_loss, "dice_loss": dice_loss, "ce_loss": ce_loss}
+            dice_loss = _dice_loss(log_chance.exp(), right.exp(), target)
+            parts.append((rows, {"dice_loss": dice_loss, "ce_loss": -right.mean(1)}))
+    return in_order(parts)
+
+
+def check_shapes(logits: Tensor, segment: Tensor) -> None:
+    """Refuses a segment that is not (bs, ...) for logits (bs, label_count, ...).
+
+    Raises:
+        ValueError: says both shapes.
+    """
+    needed = (logits.shape[0], *logits.shape[2:])
+    if segment.shape != needed:
+        raise ValueError(
+            f"logits {tuple(logits.shape)} need a segment of shape {needed}, got {tuple(segment.shape)}"
+        )
+
+
+def in_order(parts: Sequence[tuple[Sequence[int], dict[str, Tensor]]]) -> dict[str, Tensor]:
+    """Joins the losses of groups of samples; the rows say which samples of the batch they are."""
+    if len(parts) == 1:
+        return parts[0][1]
+    rows = torch.tensor([row for members, _ in parts for row in members])
+    back = rows.argsort().to(next(iter(parts[0][1].values())).device)
+    return {name: torch.cat([part[name] for _, part in parts])[back] for name in parts[0][1]}
 
 
 def _dice_loss(chance: Tensor, right: Tensor, target: Tensor) -> Tensor:

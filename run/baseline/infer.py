@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from mos.losses.marginal import marginal_probabilities
+from mos.losses.partial import PROBABILITIES
 
 VOXELS_AT_ONCE = 1 << 18
 
@@ -24,6 +24,7 @@ def predict_probabilities(
     overlap: float,
     labels: Sequence[int],
     flip_axes: str = "",
+    partial_labels: str = "marginal",
 ) -> Tensor:
     """Label probabilities of whole volumes.
 
@@ -37,18 +38,19 @@ def predict_probabilities(
         overlap: share by which neighbouring windows overlap.
         labels: ids that count; the others' probabilities go to background.
         flip_axes: average over all flips of these axes, letters out of d, h, w.
+        partial_labels: how the network was trained, a key of `mos.losses.partial.PROBABILITIES`.
 
     Returns:
         (bs, label_count, d, h, w) float32, sum 1 over labels.
     """
     forward = _flipped(network, dims, flip_axes) if flip_axes else network
     if dims == 3:
-        return marginal_probabilities(_slide(forward, image, window, overlap), labels)
+        return PROBABILITIES[partial_labels](_slide(forward, image, window, overlap), labels)
     bs, ch, d, h, w = image.shape
     slices = image.transpose(1, 2).reshape(bs * d, ch, h, w)
     logits = _slide(forward, slices, window[1:], overlap)
     logits = logits.reshape(bs, d, -1, h, w).transpose(1, 2)
-    return marginal_probabilities(logits, labels)
+    return PROBABILITIES[partial_labels](logits, labels)
 
 
 def _slide(

@@ -102,8 +102,9 @@ def segment(
                 overlap=settings.overlap,
                 labels=record["train_labels"],
                 flip_axes=settings.flips,
+                partial_labels=trained.partial_labels,
             )[0]
-        chances = _only_inside(chances, prepared.case["box"]).cpu().numpy()
+        chances = only_inside(chances, prepared.case["box"]).cpu().numpy()
     except torch.OutOfMemoryError as error:
         size = "x".join(map(str, prepared.image.shape[1:]))
         raise BadInput(
@@ -112,7 +113,7 @@ def segment(
     return restore_probabilities(chances, prepared.case, channels[0])
 
 
-def _only_inside(chances: Tensor, box: Sequence[Sequence[int]]) -> Tensor:
+def only_inside(chances: Tensor, box: Sequence[Sequence[int]]) -> Tensor:
     """Certain background outside the real image: padding is not segmented, as it is not scored."""
     result = torch.zeros_like(chances)
     result[0] = 1

@@ -1,6 +1,6 @@
 """What `run.json` says of a segmentation run, and whether a run that goes on is still the same one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,28 @@ from run.baseline.labels import Labels
 from run.baseline.model_arguments import TASK, ModelArguments
 from run.baseline.task import typical_spacing
 
+# What belongs to one start, or says what a new run begins with: no change of a run that goes on.
+NOT_OF_THE_RUN = ("start_epoch", "increase_epoch", "pretrain_model_path", "model_path") + (
+    "load_model_strict",
+    "load_optimizer",
+)
+
+# What runs had before these became part of a run's identity.
+SINCE = {
+    "aux_dataset": [],
+    "aux_dataset_labels": [],
+    "aux_dataset_weight": [],
+    "aux_dataset_only": False,
+    "dataset_train_all": False,
+    "partial_labels": "marginal",
+}
+
 
 def make_record(
     run: Path,
     options: ModelArguments,
     bundle: Bundle,
+    aux: Mapping[str, Bundle],
     labels: Labels,
     task: Task,
     machine: Machine,
@@ -37,9 +54,10 @@ def make_record(
     old = read_record(run)
     identity = _identity(options, labels)
     sha = content_hash(bundle)
+    aux_sets = _aux_sets(options, aux, labels)
     done = last_epoch(run)
     if done and options.start_epoch != 1:  # 1 starts over: nothing of the old run remains
-        _check_same_run(run, old, identity, sha, options)
+        _check_same_run(run, old, identity, {options.train_dataset: sha} | _hashes(aux_sets))
         _say_changes(old, texts)
     start = {"time": now(), "after_epoch": done, "options": dict(texts), "layers": dict(layers)}
     return {
@@ -50,6 +68,7 @@ def make_record(
         "tag": options.tag,
         "dims": options.dims,
         "aux": options.aux_dataset,
+        "aux_datasets": aux_sets,
         "postfix": options.dir_postfix,
         "note": options.note or old.get("note", ""),
         "seed": options.seed,
@@ -57,6 +76,7 @@ def make_record(
         "labels": {str(i): name for i, name in labels.names.items()},
         "label_count": labels.count,
         "train_labels": list(labels.train),
+        "main_labels": list(labels.main or labels.train),
         "eval_labels": list(labels.evaluate),
         "spacing": list(typical_spacing(bundle, options.dataset_spacing)),
         "in_channels": bundle.channels,
@@ -78,6 +98,7 @@ def make_record(
         or (done and old.get("schedule_epochs"))
         or options.epoch_count,
         "pending": old.get("pending"),
+        "weights_from": old.get("weights_from"),
         "target_epoch": options.epoch_count,
         "starts": [*old.get("starts", []), start],
     }
@@ -92,24 +113,51 @@ def _identity(options: ModelArguments, labels: Labels) -> dict[str, Any]:
         "channels": list(options.model_channels),
         "norm": options.norm,
         "crop_size": list(options.dataset_crop_size),
-        "train_labels": list(labels.train),
+        "train_labels": list(labels.main or labels.train),
         "eval_labels": list(labels.evaluate),
         "valid_crop_size": list(options.dataset_valid_crop_size),
         "valid_crop_overlap": options.dataset_valid_crop_overlap,
         "valid_flips": options.valid_flips,
         "spacing": list(options.dataset_spacing or ()),
         "seed": options.seed,
+        "aux_dataset": list(options.aux_names),
+        "aux_dataset_labels": [list(one) for one in labels.aux],
+        "aux_dataset_weight": list(options.aux_dataset_weight or [1.0] * len(labels.aux)),
+        "aux_dataset_only": options.aux_dataset_only,
+        "dataset_train_all": options.dataset_train_all,
+        "partial_labels": options.partial_labels,
     }
+
+
+def _aux_sets(
+    options: ModelArguments, aux: Mapping[str, Bundle], labels: Labels
+) -> list[dict[str, Any]]:
+    weights = options.aux_dataset_weight or [1.0] * len(aux)
+    return [
+        {
+            "name": name,
+            "path": str(bundle.path),
+            "sha256": content_hash(bundle),
+            "labels": list(its),
+            "weight": weight,
+            "cases": len(bundle.cases["train3d"]),
+        }
+        for (name, bundle), its, weight in zip(aux.items(), labels.aux, weights, strict=True)
+    ]
+
+
+def _hashes(aux_sets: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    return {one["name"]: one["sha256"] for one in aux_sets}
 
 
 def _check_same_run(
     run: Path,
     old: Mapping[str, Any],
     identity: Mapping[str, Any],
-    sha: str,
-    options: ModelArguments,
+    hashes: Mapping[str, str],
 ) -> None:
-    before = old.get("identity", {})
+    """Refuses to go on with other options or dataset files (`hashes`: by name, the main one first)."""
+    before = SINCE | old.get("identity", {})
     changed = [
         f"{key} {before.get(key)} -> {value}"
         for key, value in identity.items()
@@ -121,22 +169,20 @@ def _check_same_run(
             f"{run}: its epochs were made with another {'; '.join(changed)}. Leave these options out to go on "
             f"with the old values, or {own}"
         )
-    if old.get("dataset", {}).get("sha256") != sha:
-        raise BadInput(
-            f"{run}: its dataset file {options.train_dataset} has changed since the run began, so its epochs could "
-            f"not be compared. Put the old file back, or {own}"
-        )
+    known = [old.get("dataset", {}).get("sha256"), *_hashes(old.get("aux_datasets", ())).values()]
+    for (name, sha), then in zip(hashes.items(), known, strict=True):
+        if sha != then:
+            raise BadInput(
+                f"{run}: its dataset file {name} has changed since the run began, so its epochs could "
+                f"not be compared. Put the old file back, or {own}"
+            )
 
 
 def _say_changes(old: Mapping[str, Any], texts: Mapping[str, str]) -> None:
     """Options that may change within a run are said; `starts` keeps them all."""
     before = old.get("options", {})
     for name, text in texts.items():
-        if (
-            name in before
-            and before[name] != text
-            and name not in ("start_epoch", "increase_epoch")
-        ):
+        if name in before and before[name] != text and name not in NOT_OF_THE_RUN:
             print(f"changed  {name} {before[name] or 'empty'} -> {text or 'empty'}, from here on")
 
 

@@ -16,6 +16,7 @@ from mos.engine.record import read_record
 from mos.engine.task import Batch, Dataset, Scores, Task
 from mos.errors import BadInput
 from mos.folders import RUN_RECORD, WEIGHTS, dataset_path, epoch_folder
+from mos.metrics.tolerance import parse_tolerances
 from run.baseline.labels import Labels
 from run.baseline.model_arguments import TASK, ModelArguments
 from run.baseline.phantom import ensure
@@ -56,7 +57,8 @@ def open_stored(run: Path) -> StoredRun:
         count=record["label_count"],
         names={int(key): name for key, name in record["labels"].items()},
         train=tuple(record["train_labels"]),
-        evaluate=tuple(record.get("eval_labels") or record["train_labels"]),
+        evaluate=tuple(record.get("eval_labels", record["train_labels"])),
+        main=tuple(record.get("main_labels", record["train_labels"])),
     )
     return StoredRun(folder=run, options=options, record=record, labels=labels)
 
@@ -136,7 +138,7 @@ def open_dataset(stored: StoredRun) -> Bundle:
     if not path.exists() and recorded.is_file():
         path = recorded
     bundle = open_bundle(path)
-    if about.get("sha256") and content_hash(bundle) != about["sha256"]:
+    if about.get("sha256") and _hash_of(bundle) != about["sha256"]:
         raise BadInput(
             f"{path}: has changed since {stored.folder} was trained on it (another content hash than in "
             "run.json), so new scores could not stand beside the old ones. Put the old file back, or build "
@@ -145,22 +147,37 @@ def open_dataset(stored: StoredRun) -> Bundle:
     return bundle
 
 
+def _hash_of(bundle: Bundle) -> str:
+    """The content hash; runs on one file read it once."""
+    stat = bundle.path.stat()
+    key = (bundle.path, stat.st_mtime_ns, stat.st_size)
+    if key not in _HASHES:
+        _HASHES[key] = content_hash(bundle)
+    return _HASHES[key]
+
+
+_HASHES: dict[tuple[Path, int, int], str] = {}
+
+
 def scoring_task(
     stored: StoredRun,
     network: nn.Module,
     datasets: Mapping[str, Dataset],
     labels: Labels | None = None,
+    nsd_tolerance: str = "",
 ) -> Task:
     """The run's way to predict and score, on the datasets given.
 
     Args:
         datasets: by stage, such as `run.baseline.dataset.volume_dataset` makes.
         labels: what to score; None: what the run scores.
+        nsd_tolerance: as `--nsd_tolerance` has it; empty: that of the run.
     """
     scored = labels or stored.labels
+    tolerance = parse_tolerances(nsd_tolerance or stored.options.nsd_tolerance, scored.count)
 
     def score(probabilities: Any, batch: Batch) -> Scores:
-        return score_volumes(probabilities, batch, scored)
+        return score_volumes(probabilities, batch, scored, tolerance)
 
     return Task(
         network=network,

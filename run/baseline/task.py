@@ -11,13 +11,14 @@ from mos.data.bundle import Bundle
 from mos.engine.device import Machine
 from mos.engine.task import Batch, Scores, Task
 from mos.errors import BadInput
-from mos.losses.dice_ce import dice_ce
 from mos.metrics.segmentation import case_means, score_case, split_summary
 from mos.metrics.tolerance import parse_tolerances
 from mos.networks.table import NETWORKS
-from run.baseline.dataset import crop_dataset, inside, spacings_of, volume_dataset
+from run.baseline.crops import Cut, train_dataset
+from run.baseline.dataset import VolumeDataset, inside, spacings_of, volume_dataset
 from run.baseline.infer import labels_of, predict_probabilities
 from run.baseline.labels import Labels
+from run.baseline.loss import training_loss
 from run.baseline.model_arguments import ModelArguments
 
 
@@ -54,18 +55,30 @@ def _channels_last(dims: int) -> torch.memory_format:
 
 
 def typical_spacing(bundle: Bundle, asked: Sequence[float] | None) -> tuple[float, ...]:
-    """The median spacing (d, h, w) of the training volumes, in mm."""
-    return tuple(
-        float(v) for v in np.median(np.array(spacings_of(bundle, "train3d", asked)), axis=0)
-    )
+    """The median spacing (d, h, w) in mm of the training volumes, or of others where there are none."""
+    name = next((name for name, cases in bundle.cases.items() if cases), "train3d")
+    if not bundle.cases[name]:
+        raise BadInput(f"{bundle.path}: holds no volume")
+    return tuple(float(v) for v in np.median(np.array(spacings_of(bundle, name, asked)), axis=0))
 
 
-def make_task(options: ModelArguments, bundle: Bundle, labels: Labels, machine: Machine) -> Task:
+def make_task(
+    options: ModelArguments,
+    bundle: Bundle,
+    labels: Labels,
+    machine: Machine,
+    aux: Mapping[str, Bundle] | None = None,
+) -> Task:
     """Everything the engine needs to train and score a segmentation network.
 
+    Args:
+        bundle: the main set.
+        aux: the auxiliary sets by name, in the order of `labels.aux`.
+
     Raises:
-        BadInput: options and dataset file do not fit each other.
+        BadInput: options and dataset files do not fit each other.
     """
+    aux = aux or {}
     stored = tuple(bundle.tensors["train3d"].shape[3:])
     if options.dataset_image_size not in (None, stored):
         raise BadInput(
@@ -73,17 +86,16 @@ def make_task(options: ModelArguments, bundle: Bundle, labels: Labels, machine: 
             f"stores {stored[0]},{stored[1]}"
         )
     asked = options.dataset_spacing
-    voxels = _voxel_device(options, bundle, machine)
-    train = crop_dataset(
-        bundle,
+    voxels = _voxel_device(options, (bundle, *aux.values()), machine)
+    cut = Cut(
         crop_size=options.dataset_crop_size,
         level=options.image_enhance_level,
         deep_maxscale=options.dataset_crop_deep_maxscale,
         flip_axes=options.image_flip_axes,
-        asked_spacing=asked,
         device=machine.device,
         voxels=voxels,
     )
+    train, pools = train_dataset(options, bundle, aux, labels, cut)
     place = {"asked_spacing": asked, "device": machine.device, "voxels": voxels}
     # channels_last speeds up batch norm's neighbours and slows down instance norm on a CPU.
     last = options.norm == "batch"
@@ -94,31 +106,33 @@ def make_task(options: ModelArguments, bundle: Bundle, labels: Labels, machine: 
         spacing=typical_spacing(bundle, asked),
         channels_last=last,
     ).to(machine.device)
-    train_labels = labels.train
     tolerance = parse_tolerances(options.nsd_tolerance, labels.count)
-
-    def loss(network: nn.Module, batch: Batch) -> Scores:
-        image = batch["image"]
-        if last:
-            image = image.contiguous(memory_format=_channels_last(options.dims))
-        return dice_ce(network(image), batch["segment"], train_labels)
 
     def score(probabilities: Tensor, batch: Batch) -> Scores:
         return score_volumes(probabilities, batch, labels, tolerance)
 
+    # What is trained on is not scored, and without a learnt label there is nothing to score.
+    nothing = VolumeDataset(bundle.tensors["valid3d"][:0], (), (), machine.device)
+    scored = labels.evaluate and not options.dataset_train_all
     return Task(
         network=network,
         datasets={
             "train": train,
-            "valid": volume_dataset(bundle, "valid3d", **place),
-            "test": volume_dataset(bundle, "test3d", **place),
+            "valid": volume_dataset(bundle, "valid3d", **place) if scored else nothing,
+            "test": volume_dataset(bundle, "test3d", **place) if scored else nothing,
         },
-        loss=loss,
+        loss=training_loss(
+            options.partial_labels,
+            labels.train,
+            options.train_names,
+            _channels_last(options.dims) if last else None,
+        ),
         predict=predictor(options, labels.train),
         score=score,
         reduce=reduce,
         best=("dice", "max"),
         picture=picture,
+        pools=pools,
     )
 
 
@@ -143,6 +157,7 @@ def predictor(
             overlap=options.dataset_valid_crop_overlap,
             labels=learnt,
             flip_axes=options.image_flip_axes if options.valid_flips else "",
+            partial_labels=options.partial_labels,
         )
 
     return predict
@@ -182,18 +197,25 @@ def score_volumes(
                 nsd_tolerance,
             )
         )
-        losses.append(_cross_entropy(chances, reference, labels.train))
+        losses.append(_cross_entropy(chances, reference, labels))
     tables = {key: torch.from_numpy(np.stack([row[key] for row in rows])) for key in rows[0]}
     return tables | {"epoch_losses": torch.stack(losses)}
 
 
-def _cross_entropy(chances: Tensor, reference: Tensor, learnt: Sequence[int]) -> Tensor:
-    """Mean of -log p of the reference over voxels; labels that are not learnt are background."""
+def _cross_entropy(chances: Tensor, reference: Tensor, labels: Labels) -> Tensor:
+    """Mean of -log p of the reference over voxels, of the labels that are learnt and that it may hold.
+
+    In the reference the others are background, and so are their probabilities.
+    """
+    counted = [label for label in labels.train if labels.main is None or label in labels.main]
     known = torch.isin(
-        reference, torch.tensor([0, *learnt], device=reference.device, dtype=reference.dtype)
+        reference, torch.tensor([0, *counted], device=reference.device, dtype=reference.dtype)
     )
     target = torch.where(known, reference, 0).long()
     right = chances.gather(0, target[None])[0]
+    others = [label for label in labels.train if label not in counted]
+    if others:
+        right = torch.where(target == 0, right + chances[others].sum(0), right)
     return -right.clamp_min(1e-7).log().mean(dtype=torch.float64).cpu()
 
 
@@ -227,7 +249,9 @@ def _colours(count: int) -> Tensor:
     )
 
 
-def _voxel_device(options: ModelArguments, bundle: Bundle, machine: Machine) -> torch.device:
+def _voxel_device(
+    options: ModelArguments, bundles: Sequence[Bundle], machine: Machine
+) -> torch.device:
     """Where the voxels live: on the GPU when they take less than half of its free memory."""
     wanted = options.dataset_device
     if wanted == "cpu" or machine.device.type == "cpu":
@@ -236,7 +260,7 @@ def _voxel_device(options: ModelArguments, bundle: Bundle, machine: Machine) -> 
                 f"--dataset_device {wanted}: the run computes on the CPU; use cpu or auto"
             )
         return torch.device("cpu")
-    size = sum(tensor.nbytes for tensor in bundle.tensors.values())
+    size = sum(tensor.nbytes for bundle in bundles for tensor in bundle.tensors.values())
     free, _ = torch.cuda.mem_get_info(machine.device)
     if wanted == "auto":
         return machine.device if size < free / 2 else torch.device("cpu")
@@ -244,6 +268,6 @@ def _voxel_device(options: ModelArguments, bundle: Bundle, machine: Machine) -> 
         raise BadInput(f"--dataset_device {wanted}: needs auto, cpu or cuda")
     if size > free:
         raise BadInput(
-            f"--dataset_device cuda: the file has {size >> 20} MiB, the GPU {free >> 20} MiB free; use auto"
+            f"--dataset_device cuda: the data has {size >> 20} MiB, the GPU {free >> 20} MiB free; use auto"
         )
     return machine.device

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from mos.data.bundle import Bundle, open_bundle
+from mos.data.bundle import Bundle
 from mos.engine import checkpoint, metric_log
 from mos.engine.device import Machine, choose_machine, device_type
 from mos.engine.distributed import processes
@@ -15,11 +15,12 @@ from mos.engine.lock import RunLock
 from mos.engine.record import now, write_record
 from mos.engine.resume import settle
 from mos.engine.task import Task
-from mos.folders import BEST, dataset_path, epoch_number, setting_folder
-from run.baseline.labels import Labels, labels_for
+from mos.folders import BEST, epoch_number, setting_folder
+from run.baseline.labels import Labels
 from run.baseline.model_arguments import TASK, ModelArguments
-from run.baseline.phantom import ensure
 from run.baseline.record import make_record
+from run.baseline.sets import describe_sets, ensure_sets, open_sets
+from run.baseline.start import choose_weights, describe_weights
 from run.baseline.task import make_task
 
 
@@ -41,18 +42,25 @@ def train(options: ModelArguments, texts: Mapping[str, str], layers: Mapping[str
             group.local_rank,
             group.local_world,
         )
-        group.on_first(lambda: ensure(options.train_dataset))
-        bundle, labels, task = group.together(lambda: _open(options, machine))
+        group.on_first(lambda: ensure_sets(options))
+        bundle, aux, labels, task = group.together(lambda: _open(options, machine))
         run = setting_folder(TASK, options.train_dataset) / options.run_name
 
         def start() -> tuple[EpochPlan, dict[str, Any]]:
             held.enter_context(RunLock(run))
             checkpoint.sweep(run)
             record = make_record(
-                run, options, bundle, labels, task, machine, group.world, texts, layers
+                run, options, bundle, aux, labels, task, machine, group.world, texts, layers
             )
-            plan = settle(run, options, record)
-            _announce(run, options, bundle, labels, task, machine, plan, record)
+            before = record["weights_from"]
+
+            def ready(plan: EpochPlan) -> None:
+                record["weights_from"] = choose_weights(
+                    run, options, plan, task.network, record, before
+                )
+
+            plan = settle(run, options, record, ready)
+            _announce(run, options, bundle, aux, labels, task, machine, plan, record)
             return plan, record
 
         plan, record = group.on_first(start)
@@ -64,6 +72,7 @@ def train(options: ModelArguments, texts: Mapping[str, str], layers: Mapping[str
             options=options,
             machine=machine,
             processes=group,
+            moments=_moments(plan, record),
         )
         if group.is_first:
             lines = metric_log.read_lines(run)
@@ -72,31 +81,39 @@ def train(options: ModelArguments, texts: Mapping[str, str], layers: Mapping[str
             _report(run, lines)
 
 
-def _open(options: ModelArguments, machine: Machine) -> tuple[Bundle, Labels, Task]:
-    bundle = open_bundle(dataset_path(TASK, options.train_dataset))
-    labels = labels_for(options, bundle)
-    return bundle, labels, make_task(options, bundle, labels, machine)
+def _open(
+    options: ModelArguments, machine: Machine
+) -> tuple[Bundle, dict[str, Bundle], Labels, Task]:
+    bundle, aux, labels = open_sets(options)
+    return bundle, aux, labels, make_task(options, bundle, labels, machine, aux)
+
+
+def _moments(plan: EpochPlan, record: Mapping[str, Any]) -> Path | None:
+    """The state file a new training takes its optimiser moments from."""
+    path = (record["weights_from"] or {}).get("optimizer")
+    return Path(path) if path and not plan.resume_from else None
 
 
 def _announce(
     run: Path,
     options: ModelArguments,
     bundle: Bundle,
+    aux: Mapping[str, Bundle],
     labels: Labels,
     task: Task,
     machine: Machine,
     plan: EpochPlan,
     record: Mapping[str, Any],
 ) -> None:
-    counts = ", ".join(f"{name} {count}" for name, count in record["dataset"]["cases"].items())
-    samples = len(task.datasets["train"])
     million = record["parameters"] / 1e6
     print(f"run      {run}")
-    print(f"data     {bundle.path.name}: volumes {counts}; training samples {samples}")
+    print("\n".join(describe_sets(options, bundle, aux, labels, task)))
     print("labels   " + ", ".join(f"{label} {labels.names[label]}" for label in labels.train))
     print(
         f"network  {options.model} {options.dims}-D, {options.norm} norm, {million:.2f} M parameters"
     )
+    for line in describe_weights(record, plan):
+        print(line)
     print(f"machine  {machine.describe()}")
     if plan.first > plan.last:
         print(
