@@ -11,6 +11,8 @@ from pathlib import Path
 LATEST, BEST = "latest", "best"
 RUN_RECORD, METRIC_LOG = "run.json", "metric.jsonl"
 WEIGHTS, STATE = "weights.safetensors", "state.pt"
+# In a run's logs/: profile.txt, profile.json, and traces by the name TensorBoard's profiler looks for.
+PROFILE, TRACE_SUFFIX = "profile", ".pt.trace.json.gz"
 _EPOCH = re.compile(r"epoch-(\d{4,})")
 
 

@@ -11,7 +11,7 @@ import pytest
 PROJECT = Path(__file__).resolve().parent.parent
 HEAVY = {"torch", "torchvision", "monai", "pandas", "matplotlib", "SimpleITK", "scipy", "nibabel"}
 # Leaves: they import nothing of ours but each other, and everybody may import them.
-LEAVES = {"mos.errors", "mos.shapes", "mos.files"}
+LEAVES = {"mos.errors", "mos.shapes", "mos.files", "mos.timing"}
 _FILES = LEAVES | {"mos.folders"}
 # What a package may import besides itself. Longest name wins.
 ARROWS = {

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mos.data.draw import Draw
+from mos.timing import phase
 
 
 def make_batch(
@@ -37,7 +38,8 @@ def make_batch(
     else:
         half = (np.asarray(crop_size) - 1) / 2
         starts = [np.rint(draw.centre - half).astype(int).tolist() for draw in draws]
-        block = _blocks(volumes, rows, starts, crop_size).to(device)
+        with phase("data"):
+            block = _blocks(volumes, rows, starts, crop_size).to(device)
         image, segment = block[:, :-1].float(), block[:, -1].long()
     return _intensity(image.div_(255.0), draws, seeds), segment
 
@@ -81,7 +83,8 @@ def _resample(
     centres = np.stack([draw.centre for draw in draws])
     size = np.minimum(np.ceil(2 * reach.max(0)).astype(int) + 3, shape)
     starts = np.clip(np.floor(centres - size / 2).astype(int) + 1, 0, np.asarray(shape) - size)
-    block = _blocks(volumes, rows, starts.tolist(), size.tolist()).to(device)
+    with phase("data"):
+        block = _blocks(volumes, rows, starts.tolist(), size.tolist()).to(device)
     matrices = np.stack([draw.matrix for draw in draws])
     if len(crop_size) == 3 and _is_flat(matrices) and size[0] >= crop_size[0]:
         # Nothing leaves its slice: slices become channels of a 2-D problem, several times faster.

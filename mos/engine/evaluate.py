@@ -11,6 +11,7 @@ from mos.engine.device import Machine
 from mos.engine.distributed import Processes
 from mos.engine.progress import progress
 from mos.engine.task import Task
+from mos.timing import phase
 
 MetricTable = dict[str, Any]
 
@@ -40,11 +41,13 @@ def evaluate(
         for index in progress(
             mine, total=len(mine), title=title or stage, quiet=quiet or not processes.is_first
         ):
-            batch = dataset.batch([index], [0])
-            with machine.autocast():
+            with phase("data"):
+                batch = dataset.batch([index], [0])
+            with phase("inference"), machine.autocast():
                 prediction = task.predict(task.network, batch)
-            scores = task.score(prediction, batch)
-            rows.append((index, {key: value.cpu() for key, value in scores.items()}))
+            with phase("scoring"):
+                scores = task.score(prediction, batch)
+                rows.append((index, {key: value.cpu() for key, value in scores.items()}))
     gathered = sorted(
         (row for part in processes.gather(rows) for row in part), key=lambda row: row[0]
     )

@@ -17,6 +17,7 @@ from mos.engine.progress import progress
 from mos.engine.task import Dataset, Task
 from mos.errors import BadInput
 from mos.options import TrainingOptions, parse_scheduler_parameter
+from mos.timing import phase
 
 # Reading a loss from a GPU makes the CPU wait for it, so there it is looked at in bundles.
 GPU_CHECK_STEPS = 16
@@ -82,10 +83,12 @@ def train_epoch(
         group_size = min(options.gradient_accumulation_steps, batch_count - group_start)
         steps_now = number + 1 == group_start + group_size
         with network.no_sync() if processes.world > 1 and not steps_now else nullcontext():
-            batch = dataset.batch(share.indices, share.seeds)
-            with machine.autocast():
+            with phase("data"):
+                batch = dataset.batch(share.indices, share.seeds)
+            with phase("forward"), machine.autocast():
                 parts = task.loss(network, batch)
-            scaler.scale(parts["loss"] * (share.weight / group_size)).backward()
+            with phase("backward"):
+                scaler.scale(parts["loss"] * (share.weight / group_size)).backward()
         losses.append({name: _counted(value, share) for name, value in parts.items()})
         unchecked.append((number, share))
         if len(unchecked) == bundle or number + 1 == batch_count:
@@ -102,7 +105,8 @@ def train_epoch(
                 gamma=options.lr_scheduler_gamma,
                 floor=options.lr_floor,
             )
-            _step(network, optimizer, scaler, rate, options.gradient_clip)
+            with phase("optimiser"):
+                _step(network, optimizer, scaler, rate, options.gradient_clip)
     table, line = _mean_over_processes(losses, processes)
     seconds = time.monotonic() - started
     line |= {"learning_rate": rate, "samples": len(order), "seconds": round(seconds, 3)}
