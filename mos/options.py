@@ -1,10 +1,26 @@
-"""Options every training task has: length, optimisation, precision, record."""
+"""Options every training task has: length, weights, optimisation, precision, record."""
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from mos.arguments import option
 from mos.errors import BadInput
+from mos.folders import checkpoint_root
+
+
+def parse_weights(text: str) -> Path:
+    """Reads a path to weights and makes it absolute, so that it stays right wherever a run goes on.
+
+    A relative path is looked for where the user stands, then among the results: `.checkpoint/` at its
+    start means MOS_CHECKPOINT, so that an example from the README works from any folder.
+    """
+    path = Path(text).expanduser()
+    here = Path(os.path.abspath(path))
+    inside = path.parts[1:] if path.parts[:1] == (".checkpoint",) else path.parts
+    there = Path(os.path.abspath(checkpoint_root().joinpath(*inside)))
+    return there if there.exists() and not here.exists() else here
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +42,30 @@ class TrainingOptions:
     )
     loop: int = option(1, "times the training set is gone through within one epoch")
     sample_count: int = option(0, "samples per epoch before looping; 0: all. For a quick try, 64")
+
+    # Weights
+    pretrain_model_path: Path | None = option(
+        None,
+        "start a new run from what fits of these weights: a file (.safetensors, .pt, .pth), an epoch folder, a run "
+        "folder (its best), or '<run>/latest'. The run's own epochs come first, then --model_path, then this, "
+        "then fresh weights",
+        parse=parse_weights,
+        format=str,
+        group="Weights",
+    )
+    model_path: Path | None = option(
+        None,
+        "start a new run from exactly these weights: every tensor must fit. Same forms; wins over "
+        "--pretrain_model_path",
+        parse=parse_weights,
+        format=str,
+    )
+    load_model_strict: bool = option(
+        False, "refuse pretrained weights of which anything would be left out or start anew"
+    )
+    load_optimizer: bool = option(
+        False, "bring the optimiser's moments along too, from the state.pt beside the weights"
+    )
 
     # Optimisation
     learning_rate: float = option(1e-3, "peak learning rate of AdamW", group="Optimisation")

@@ -48,7 +48,7 @@ def save_epoch(
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         tensors = network.state_dict()
-        names = sorted(set(_first_names(network).values()))
+        names = sorted(set(first_names(network).values()))
         weights = {name: tensors[name].detach().cpu().contiguous() for name in names}
         with atomic_path(temporary / WEIGHTS) as path:
             save_file(weights, path)
@@ -74,15 +74,10 @@ def load_weights(network: nn.Module, epoch: Path) -> None:
         raise BadInput(
             f"{path}: no weights stored for this epoch (only latest, best and every tenth stay)"
         )
-    try:
-        loaded = load_file(path)
-    except (
-        Exception
-    ) as error:  # safetensors raises its own kinds for every way a file can be broken
-        raise BadInput(f"{path}: not a readable weights file ({error})") from error
-    first_names = _first_names(network)
+    loaded = read_safetensors(path)
+    aliases = first_names(network)
     tensors = network.state_dict()
-    own = {name: tensors[name] for name in set(first_names.values())}
+    own = {name: tensors[name] for name in set(aliases.values())}
     differing = [n for n in own.keys() & loaded.keys() if own[n].shape != loaded[n].shape]
     wrong = sorted((own.keys() ^ loaded.keys()) | set(differing))
     if wrong:
@@ -94,10 +89,22 @@ def load_weights(network: nn.Module, epoch: Path) -> None:
             f"{example!r} (file {found}, network {needed}). Give the model options of run.json, or "
             "start a new run with --dir_postfix '[name]'"
         )
-    network.load_state_dict({name: loaded[first] for name, first in first_names.items()})
+    network.load_state_dict({name: loaded[first] for name, first in aliases.items()})
 
 
-def _first_names(network: nn.Module) -> dict[str, str]:
+def read_safetensors(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a safetensors file, by name, on the CPU.
+
+    Raises:
+        BadInput: it is broken.
+    """
+    try:
+        return load_file(path)
+    except Exception as error:  # safetensors raises its own kinds for each way to be broken
+        raise BadInput(f"{path}: not a readable weights file ({error})") from error
+
+
+def first_names(network: nn.Module) -> dict[str, str]:
     """Every name in a state dict to the first name of the same tensor: shared ones are stored once."""
     seen: dict[int, str] = {}
     tensors = network.state_dict(keep_vars=True)

@@ -11,10 +11,12 @@ from mos.engine.device import Machine
 from mos.engine.distributed import Processes
 from mos.engine.epochs import EpochPlan
 from mos.engine.evaluate import evaluate, summarise
-from mos.engine.optimizer import make_optimizer
+from mos.engine.optimizer import load_moments, make_optimizer
 from mos.engine.task import Task
 from mos.engine.train import train_epoch
-from mos.folders import epoch_folder, metric_file
+from mos.engine.warm_start import bring_moments
+from mos.errors import BadInput
+from mos.folders import STATE, epoch_folder, metric_file
 from mos.options import TrainingOptions
 
 EVALUATED = ("valid", "test")
@@ -29,8 +31,12 @@ def fit(
     options: TrainingOptions,
     machine: Machine,
     processes: Processes,
+    moments: Path | None = None,
 ) -> None:
     """Trains the planned epochs into the run folder, going on from the stored epoch before them.
+
+    Args:
+        moments: a `state.pt` whose optimiser moments a new training starts with.
 
     Raises:
         BadInput: a loss is not finite, or the disk is full; whole epochs stay.
@@ -44,6 +50,9 @@ def fit(
                 lambda: _resume(task, run, plan.resume_from, optimizer, scaler, first)
             )
             _finish_epoch(task, run, plan.resume_from, machine, processes, board)
+        elif moments is not None:
+            processes.together(lambda: bring_moments(moments, optimizer))
+        # The first process alone may have loaded weights to start from.
         processes.same_weights(task.network)
         network = processes.wrap(task.network, machine.device)
         for epoch in range(plan.first, plan.last + 1):
@@ -89,8 +98,9 @@ def _resume(task: Task, run: Path, epoch: int, optimizer: Any, scaler: Any, firs
             )
         return
     # Moments are brought back; rate, decay and the like are those of the options now given.
-    groups = optimizer.state_dict()["param_groups"]
-    optimizer.load_state_dict({"state": state["optimizer"]["state"], "param_groups": groups})
+    problem = load_moments(optimizer, state["optimizer"])
+    if problem:
+        raise BadInput(f"{folder / STATE}: {problem}; delete it, and its moments start anew")
     scaler.load_state_dict(state["scaler"])
 
 

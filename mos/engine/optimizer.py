@@ -1,7 +1,8 @@
 """AdamW and its learning rate, a pure function of how far the run has come."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -17,6 +18,29 @@ def make_optimizer(
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW([g for g in groups if g["params"]], lr=learning_rate, fused=True)
+
+
+def load_moments(optimizer: torch.optim.Optimizer, saved: Mapping[str, Any]) -> str | None:
+    """Brings back the moments of a stored optimiser; rate, decay and the like stay as they are.
+
+    Args:
+        saved: what `optimizer.state_dict()` was.
+
+    Returns:
+        Why they do not fit, in words, with nothing changed; None when they were brought back.
+    """
+    own = [p for group in optimizer.param_groups for p in group["params"]]
+    # The state names parameters by their place.
+    count = sum(len(group["params"]) for group in saved["param_groups"])
+    if count != len(own):
+        return f"holds moments of {count} tensors, the network learns {len(own)}"
+    for place, moments in saved["state"].items():
+        stored, needed = tuple(moments["exp_avg"].shape), tuple(own[place].shape)
+        if stored != needed:
+            return f"holds moments of shape {stored} where the network has {needed}"
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": saved["state"], "param_groups": groups})
+    return None
 
 
 def learning_rate_at(

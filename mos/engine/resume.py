@@ -4,6 +4,7 @@ Epochs that are done again are moved aside first, and the record of the run says
 that a kill at any moment loses nothing and the same command finishes what it began.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,21 @@ from mos.errors import BadInput
 from mos.options import TrainingOptions, parse_increase
 
 
-def settle(run: Path, options: TrainingOptions, record: dict[str, Any]) -> EpochPlan:
+def settle(
+    run: Path,
+    options: TrainingOptions,
+    record: dict[str, Any],
+    ready: Callable[[EpochPlan], None] = lambda plan: None,
+) -> EpochPlan:
     """Says which epochs to train and clears the way for them; call it only while holding the lock.
 
     `--start_epoch` and `--increase_epoch` count from what is done when they are first given, so
     `record["pending"]` keeps what they came to until it is done: given again after a kill, the
     command goes on with it instead of adding on top. Its `aside` says that the old epochs are out
     of the way. The record is written, with `schedule_epochs` and `target_epoch` settled.
+
+    Args:
+        ready: called with the plan before anything is moved or written; raises BadInput to stop it.
 
     Raises:
         BadInput: what is asked cannot be done from what is stored.
@@ -38,6 +47,7 @@ def settle(run: Path, options: TrainingOptions, record: dict[str, Any]) -> Epoch
         plan = EpochPlan(done + 1, pending["last"])
     else:
         plan = _plan(run, options, done)
+    ready(plan)
     if plan.first == 1:  # a new training, with a schedule of its own
         record["schedule_epochs"] = options.schedule_epochs or options.epoch_count
     redoes = any(epoch >= plan.first for epoch in checkpoint.epoch_folders(run))

@@ -1,7 +1,7 @@
 """Training a segmentation run: from checked options to a finished run folder."""
 
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,7 @@ def train(options: ModelArguments, texts: Mapping[str, str], layers: Mapping[str
         run = setting_folder(TASK, options.train_dataset) / options.run_name
 
         def start() -> tuple[EpochPlan, dict[str, Any]]:
+            held.callback(_remove_if_empty, run)
             held.enter_context(RunLock(run))
             checkpoint.sweep(run)
             record = make_record(
@@ -86,6 +87,13 @@ def _open(
 ) -> tuple[Bundle, dict[str, Bundle], Labels, Task]:
     bundle, aux, labels = open_sets(options)
     return bundle, aux, labels, make_task(options, bundle, labels, machine, aux)
+
+
+def _remove_if_empty(run: Path) -> None:
+    """A start that was refused leaves no folder behind."""
+    for folder in (run, run.parent):
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def _moments(plan: EpochPlan, record: Mapping[str, Any]) -> Path | None:

@@ -1,0 +1,145 @@
+"""What a run's network starts from: its own epochs, weights that were named, or chance."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from mos.engine.epochs import EpochPlan
+from mos.engine.record import file_hash, read_record
+from mos.engine.warm_start import Match, find_moments, find_weights, load_matching, misfits
+from mos.errors import BadInput
+from mos.folders import epoch_number
+from run.baseline.model_arguments import ModelArguments
+
+
+def choose_weights(
+    run: Path,
+    options: ModelArguments,
+    plan: EpochPlan,
+    network: nn.Module,
+    record: Mapping[str, Any],
+    before: Mapping[str, Any] | None,
+) -> dict[str, Any] | None:
+    """Loads the weights a new training starts from, and says what it started from.
+
+    Args:
+        record: labels and channels of the run as it now starts.
+        before: `weights_from` of the run so far.
+
+    Returns:
+        `weights_from` of the record; None for fresh weights.
+
+    Raises:
+        BadInput: they cannot be used, or the run began otherwise and would not read them.
+    """
+    given = options.model_path or options.pretrain_model_path
+    flag = "--model_path" if options.model_path else "--pretrain_model_path"
+    # 1. The run's own epoch: `fit` goes on from it.
+    if plan.resume_from:
+        _check_unchanged(run, flag, given, before)
+        return dict(before) if before else None
+    if given is None:
+        for name in ("load_optimizer", "load_model_strict"):
+            if getattr(options, name):
+                raise BadInput(
+                    f"--{name}: there are no weights to load; give --pretrain_model_path or --model_path too"
+                )
+        # 4. Fresh weights, drawn from the seed.
+        return None
+    # 2. --model_path, exactly. 3. --pretrain_model_path, as far as it fits.
+    path = find_weights(given, flag)
+    if path.is_relative_to(run.resolve()):
+        raise BadInput(
+            f"{flag} {given}: lies in the run that would start over from it, and is moved away then; copy that "
+            "epoch's folder elsewhere and name the copy, or begin a run of its own with --dir_postfix '[name]'"
+        )
+    exact = options.model_path is not None or options.load_model_strict
+    found = load_matching(path, network, flag=flag, strict=exact)
+    moments = find_moments(path, network) if options.load_optimizer else None
+    source = _source(path)
+    return {
+        "option": flag.removeprefix("--"),
+        "asked": str(given),
+        "path": str(path),
+        "sha256": file_hash(path),
+        "optimizer": str(moments) if moments else None,
+        "run": source.get("name"),
+        "setting": source.get("setting"),
+        "epoch": epoch_number(path.parent),
+        "matched": list(found.matched),
+        "skipped": found.skipped,
+        "reinitialised": found.reinitialised,
+        "shapes": {name: [list(shape) for shape in both] for name, both in found.shapes.items()},
+        "share": found.share,
+        "notes": _reasons(found, record) + _other_meanings(source, record),
+    }
+
+
+def describe_weights(record: Mapping[str, Any], plan: EpochPlan) -> list[str]:
+    """Lines for the console: where the weights come from, and what of them did not fit."""
+    start = record["weights_from"]
+    if start is None:
+        return []
+    if plan.resume_from:
+        return [f"weights  its own, of epoch {plan.resume_from}; it began from {start['path']}"]
+    kept, fresh = len(start["matched"]), len(start["reinitialised"])
+    moments = " and the optimiser's moments" if start["optimizer"] else ""
+    lines = [
+        f"weights  {start['path']}",
+        f"         {kept} of {kept + fresh} tensors{moments} loaded ({start['share']:.1%} of the parameters), "
+        f"{fresh} re-initialised; {len(start['skipped'])} in the file skipped",
+    ]
+    details = misfits(start["skipped"], start["reinitialised"], start["shapes"]) + start["notes"]
+    return lines + [f"         {detail}" for detail in details]
+
+
+def _check_unchanged(
+    run: Path, flag: str, given: Path | None, before: Mapping[str, Any] | None
+) -> None:
+    """Refuses weights that would be ignored silently: the run has epochs that began elsewhere."""
+    asked = before["asked"] if before else None
+    if given is None or str(given) == asked:
+        return
+    raise BadInput(
+        f"{flag} {given}: would not be loaded, because {run} has epochs of its own, which began from "
+        f"{asked or 'fresh weights'}. Leave it out to go on, start over with --start_epoch 1, or begin a run of its "
+        "own with --dir_postfix '[name]'"
+    )
+
+
+def _source(weights: Path) -> dict[str, Any]:
+    """The record of the run the weights are an epoch of; {} for a file from elsewhere."""
+    return read_record(weights.parent.parent) if epoch_number(weights.parent) is not None else {}
+
+
+def _reasons(found: Match, record: Mapping[str, Any]) -> list[str]:
+    """What a shape that does not fit means, where that can be told."""
+    heads, firsts = set(), set()
+    for file, own in found.shapes.values():
+        if len(file) != len(own) or file[2:] != own[2:]:
+            continue
+        if file[1:] == own[1:] and own[0] == record["label_count"]:
+            heads.add(file[0])
+        elif len(own) > 1 and file[0] == own[0] and own[1] == record["in_channels"]:
+            firsts.add(file[1])
+    notes = [
+        f"the head starts anew: it answered {count} labels, here {record['label_count']}"
+        for count in sorted(heads)
+    ]
+    return notes + [
+        f"the first layer starts anew: it took {count} channels, here {record['in_channels']}"
+        for count in sorted(firsts)
+    ]
+
+
+def _other_meanings(source: Mapping[str, Any], record: Mapping[str, Any]) -> list[str]:
+    """Label ids that meant something else to the run that made the weights."""
+    before, now = source.get("labels", {}), record["labels"]
+    changed = [
+        f"{label} {before[label]} -> {now[label]}"
+        for label in before.keys() & now.keys()
+        if before[label] != now[label]
+    ]
+    return [f"label ids meant something else there: {', '.join(sorted(changed))}"] * bool(changed)
