@@ -57,7 +57,7 @@ def resample_labels(array: np.ndarray, source: Grid, target: Grid) -> np.ndarray
         # Only around the label: a hundred small organs would else cost a hundred whole volumes.
         here, there = _surroundings(array == label, source, target)
         share = (array[here] == label).astype(np.float32)
-        share = _resample_linear(share, source.part(here), target.part(there))
+        share = resample_linear(share, source.part(here), target.part(there))
         total[there] += share
         won = share > best[there]
         labels[there][won] = label
@@ -83,14 +83,15 @@ def vote(
     best = np.full(target.shape, -np.inf, np.float32)
     labels = np.zeros(target.shape, np.uint8)
     for label, share in shares:
-        share = _resample_linear(share.astype(np.float32), source, target)
+        share = resample_linear(share.astype(np.float32), source, target)
         won = share > best
         labels[won] = label
         best[won] = share[won]
     return labels, best
 
 
-def _resample_linear(array: np.ndarray, source: Grid, target: Grid) -> np.ndarray:
+def resample_linear(array: np.ndarray, source: Grid, target: Grid) -> np.ndarray:
+    """Resamples shares or probabilities (d, h, w) float32 linearly; smoothed where they get coarser."""
     import SimpleITK as sitk
 
     if _unchanged(source, target):

@@ -35,6 +35,7 @@ def comparison_notices(runs: Sequence[Run], rows: pd.DataFrame) -> list[Notice]:
         notices += _cut_labels(dataset, setting, mine)
     for (dataset, stage), part in rows.groupby(["dataset", "stage"]):
         notices += _unequal_cases(dataset, stage, part)
+        notices += _other_tolerances(dataset, stage, part)
         if stage == "test":
             notices += _cases_tested_twice(dataset, part)
     return notices
@@ -100,6 +101,28 @@ def _unequal_cases(dataset: str, stage: str, part: pd.DataFrame) -> list[Notice]
             continue
         notices.append(Notice(kind="other cases", dataset=dataset, run=run, setting="", text=text))
     return notices
+
+
+def _other_tolerances(dataset: str, stage: str, part: pd.DataFrame) -> list[Notice]:
+    """Surface dice at another tolerance is another score."""
+    known = part.dropna(subset="nsd_tolerance")
+    used = {
+        run: tuple(sorted(set(zip(of["label"], of["nsd_tolerance"]))))
+        for run, of in known.groupby("run")
+    }
+    if len(set(used.values())) < 2:
+        return []
+    return [
+        Notice(
+            kind="nsd tolerance",
+            dataset=dataset,
+            run=run,
+            setting="",
+            text=f"{stage}: its nsd is at {', '.join(sorted({f'{mm:g}' for _, mm in pairs}))} mm, and not all "
+            "runs beside it have the same; cmd/re_eval complete --nsd_tolerance <mm> makes them alike",
+        )
+        for run, pairs in used.items()
+    ]
 
 
 def _cases_tested_twice(dataset: str, part: pd.DataFrame) -> list[Notice]:

@@ -10,6 +10,7 @@ from typing import Any
 from mos.report.collect import Collection
 from mos.report.metric import METRICS
 from mos.report.table import Line
+from mos.report.zeroshot import ZeroShotLine
 
 
 def as_data(
@@ -17,6 +18,7 @@ def as_data(
     overview: Sequence[Line],
     per_label: Sequence[Line],
     per_fold: Sequence[Line],
+    zeroshot: Sequence[ZeroShotLine],
     *,
     created: datetime,
     version: str,
@@ -36,6 +38,7 @@ def as_data(
             "overview": overview,
             "per_label": per_label,
             "per_fold": per_fold,
+            "zeroshot": zeroshot,
             "runs": [
                 {
                     "folder": run.folder.relative_to(collection.root),

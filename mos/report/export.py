@@ -7,6 +7,7 @@ import pandas as pd
 
 from mos.report.metric import METRICS, Metric
 from mos.report.table import Line
+from mos.report.zeroshot import ZeroShotLine
 
 
 def overview_frame(lines: Sequence[Line]) -> pd.DataFrame:
@@ -33,23 +34,70 @@ def overview_text(lines: Sequence[Line]) -> str:
     """The overview for a terminal: one block per dataset and stage; `*` marks the best of a column."""
     blocks = []
     for dataset, stage in dict.fromkeys((line.dataset, line.stage) for line in lines):
-        header = ["run", *(m.header for m in METRICS), "missed", "invented", "cases", "folds"]
-        table = [header]
-        for line in lines:
-            if (line.dataset, line.stage) == (dataset, stage):
-                cells = [mean_sd_text(line, metric) for metric in METRICS]
-                counts = [line.missed, line.invented, line.cases, len(line.folds)]
-                table.append([line.run, *cells, *(str(count) for count in counts)])
-        widths = [max(map(len, column)) for column in zip(*table)]
-        text = [
-            "  ".join(
-                cell.ljust(width) if i == 0 else cell.rjust(width)
-                for i, (cell, width) in enumerate(zip(row, widths))
-            ).rstrip()
-            for row in table
-        ]
-        blocks.append("\n".join([f"{dataset}, {stage}", *text]))
+        mine = [line for line in lines if (line.dataset, line.stage) == (dataset, stage)]
+        metrics = present(mine)
+        table = [["run", *(m.header for m in metrics), "missed", "invented", "cases", "folds"]]
+        for line in mine:
+            cells = [mean_sd_text(line, metric) for metric in metrics]
+            counts = [line.missed, line.invented, line.cases, len(line.folds)]
+            table.append([line.run, *cells, *(str(count) for count in counts)])
+        blocks.append(_aligned(f"{dataset}, {stage}", table))
     return "\n\n".join(blocks)
+
+
+def zeroshot_frame(lines: Sequence[ZeroShotLine]) -> pd.DataFrame:
+    """zeroshot.csv: one row per run and set, plain numbers, nan for none; differences are set - test."""
+    records = []
+    for line in lines:
+        record = {key: getattr(line, key) for key in ("dataset", "set", "run")}
+        record |= {"labels": ", ".join(line.labels), "folds": " ".join(line.folds)}
+        counts = "cases patients home_cases home_patients missed invented".split()
+        record |= {key: getattr(line, key) for key in counts}
+        for key, gap in line.metrics.items():
+            record[f"{key}_set"], record[f"{key}_test"] = gap.there.mean, gap.home.mean
+            record[f"{key}_set_left_out"] = gap.there.left_out
+            record[f"{key}_test_left_out"] = gap.home.left_out
+            parts = {"difference": gap.difference, "low": gap.low, "high": gap.high}
+            record |= {f"{key}_{part}": value for part, value in parts.items()}
+        records.append(record)
+    return pd.DataFrame(records)
+
+
+def zeroshot_text(lines: Sequence[ZeroShotLine]) -> str:
+    """For a terminal: dice on each set, in the own test, and their difference with its interval."""
+    table = [["run", "set", "dice there", "own test", "difference", "95 % interval", "cases"]]
+    for line in lines:
+        gap = line.metrics["dice"]
+        numbers = (gap.there.mean, gap.home.mean, gap.difference)
+        shown = [f"{n:.3f}" if math.isfinite(n) else "-" for n in numbers]
+        interval = f"{gap.low:.3f} to {gap.high:.3f}" if math.isfinite(gap.low) else "-"
+        table.append([f"{line.dataset} {line.run}", line.set, *shown, interval, str(line.cases)])
+    return _aligned("zero-shot beside the own test, over the same labels", table)
+
+
+def present(lines: Sequence[Line]) -> list[Metric]:
+    """The metrics that some line has values of: files from before a metric have none."""
+    return [
+        metric
+        for metric in METRICS
+        if any(
+            metric.key in line.metrics
+            and line.metrics[metric.key].count + line.metrics[metric.key].infinite
+            for line in lines
+        )
+    ] or list(METRICS[:1])
+
+
+def _aligned(title: str, table: Sequence[Sequence[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*table)]
+    text = [
+        "  ".join(
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths))
+        ).rstrip()
+        for row in table
+    ]
+    return "\n".join([title, *text])
 
 
 def mean_sd_text(line: Line, metric: Metric) -> str:

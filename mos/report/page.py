@@ -14,11 +14,12 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from mos.report import curve, table
+from mos.report import curve, export, table
 from mos.report.collect import Collection
-from mos.report.metric import METRICS
+from mos.report.metric import METRICS, Metric
 from mos.report.notice import Notice
 from mos.report.run_record import Run
+from mos.report.zeroshot import ZeroShotLine
 
 FOLDS = 5  # a dataset is split into five rotations
 STAGE_TITLES = {"test": "Test", "valid": "Validation", "zeroshot": "Zero-shot"}
@@ -34,6 +35,7 @@ class Stage:
     overview: list[table.Line]
     labels: list[table.Line]
     folds: list[table.Line]
+    metrics: list[Metric]  # those that its files have
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +44,8 @@ class DatasetPart:
 
     name: str
     stages: list[Stage]
+    zeroshot: list[ZeroShotLine]
+    zeroshot_metrics: list[Metric]
     curves: list[tuple[str, list[Run], list[curve.Panel]]]
     runs: list[Run]
 
@@ -51,6 +55,7 @@ def render(
     overview: Sequence[table.Line],
     per_label: Sequence[table.Line],
     per_fold: Sequence[table.Line],
+    zeroshot: Sequence[ZeroShotLine],
     *,
     created: datetime,
     version: str,
@@ -77,7 +82,8 @@ def render(
         style_hash=_hash(style),
         script_hash=_hash(script),
         metrics=METRICS,
-        parts=_parts(collection, overview, per_label, per_fold),
+        parts=_parts(collection, overview, per_label, per_fold, zeroshot),
+        tolerances=_tolerances(collection),
         notices=sorted(collection.notices, key=lambda n: (n.dataset, n.run, n.setting, n.kind)),
         flags=lambda line: _flags(collection.notices, line),
         epochs=lambda dataset, run: _epochs(collection.runs, dataset, run),
@@ -141,6 +147,7 @@ def _parts(
     overview: Sequence[table.Line],
     per_label: Sequence[table.Line],
     per_fold: Sequence[table.Line],
+    zeroshot: Sequence[ZeroShotLine],
 ) -> list[DatasetPart]:
     parts = []
     for name in sorted({run.dataset for run in collection.runs}):
@@ -150,10 +157,11 @@ def _parts(
         stages = [
             Stage(
                 key=key,
-                title=STAGE_TITLES.get(key, key),
+                title=_stage_title(key),
                 overview=_of(overview, name, key),
                 labels=_of(per_label, name, key),
                 folds=_of(per_fold, name, key) if any(run.fold for run in runs) else [],
+                metrics=export.present(_of(overview, name, key)),
             )
             for key in keys
         ]
@@ -162,12 +170,48 @@ def _parts(
         for run_name in dict.fromkeys(run.name for run in runs):
             folds = [run for run in runs if run.name == run_name]
             curves.append((run_name, folds, curve.panels(folds, dice_floor=floor)))
-        parts.append(DatasetPart(name=name, stages=stages, curves=curves, runs=runs))
+        lines = [line for line in zeroshot if line.dataset == name]
+        parts.append(
+            DatasetPart(
+                name=name,
+                stages=stages,
+                zeroshot=lines,
+                zeroshot_metrics=_with_gap(lines),
+                curves=curves,
+                runs=runs,
+            )
+        )
     return parts
 
 
 def _of(lines: Sequence[table.Line], dataset: str, stage: str) -> list[table.Line]:
     return [line for line in lines if (line.dataset, line.stage) == (dataset, stage)]
+
+
+def _with_gap(lines: Sequence[ZeroShotLine]) -> list[Metric]:
+    """The metrics that some line has a value of, there or at home."""
+    return [
+        metric
+        for metric in METRICS
+        if any(
+            about.count + about.infinite
+            for line in lines
+            for about in (line.metrics[metric.key].there, line.metrics[metric.key].home)
+        )
+    ]
+
+
+def _tolerances(collection: Collection) -> list[str]:
+    """The tolerances of nsd in the files, in mm as text."""
+    found = collection.rows["nsd_tolerance"].dropna().unique() if len(collection.rows) else ()
+    return [f"{value:g}" for value in sorted(map(float, found))]
+
+
+def _stage_title(stage: str) -> str:
+    """`Zero-shot: phantom-zeroshot` for the stage `zeroshot phantom-zeroshot`."""
+    kind, _, name = stage.partition(" ")
+    title = STAGE_TITLES.get(kind, kind)
+    return f"{title}: {name}" if name else title
 
 
 def _stage_order(stage: str) -> tuple[int, str]:

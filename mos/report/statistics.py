@@ -84,13 +84,55 @@ def bootstrap_interval(
         low, high; nan, nan below two patients. The same values and patients, in any order, give
         the same interval.
     """
+    means = _drawn_means(values, patients, draws, seed)
+    return _middle(means, confidence)
+
+
+def bootstrap_difference(
+    values: Sequence[float],
+    patients: Sequence[str | int],
+    others: Sequence[float],
+    other_patients: Sequence[str | int],
+    *,
+    confidence: float = 0.95,
+    draws: int = BOOTSTRAP_DRAWS,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of mean(values) - mean(others), two groups of different patients.
+
+    Unpaired: the patients of each group are drawn on their own, as in `bootstrap_interval`.
+
+    Args:
+        values, others: (n,), (m,) finite scores, one per case.
+        patients, other_patients: whose case each is.
+
+    Returns:
+        low, high; nan, nan where a group has fewer than two patients.
+    """
+    means = _drawn_means(values, patients, draws, seed)
+    # Draws of its own: with those of the other group, two groups of one size would rise and fall as one.
+    other_means = _drawn_means(others, other_patients, draws, seed + 1)
+    if means is None or other_means is None:
+        return np.nan, np.nan
+    return _middle(means - other_means, confidence)
+
+
+def _drawn_means(
+    values: Sequence[float], patients: Sequence[str | int], draws: int, seed: int
+) -> np.ndarray | None:
+    """(draws,) means of the values of patients drawn with replacement; None below two patients."""
     names, owner = np.unique(np.asarray(patients), return_inverse=True)
     if len(names) < 2:
-        return np.nan, np.nan
+        return None
     totals = np.bincount(owner, weights=np.asarray(values, dtype=float))
     counts = np.bincount(owner)
     times = _times_drawn(len(names), draws, seed)
-    means = (times @ totals) / (times @ counts)
+    return (times @ totals) / (times @ counts)
+
+
+def _middle(means: np.ndarray | None, confidence: float) -> tuple[float, float]:
+    if means is None:
+        return np.nan, np.nan
     tail = (1 - confidence) / 2
     low, high = np.quantile(means, [tail, 1 - tail])
     return float(low), float(high)

@@ -82,7 +82,7 @@ def _empty(run: Run) -> Line:
 def _lines(rows: pd.DataFrame, extra: list[str]) -> list[Line]:
     """Makes a line of every (dataset, stage, *extra, run) and marks the best of each column."""
     rows = rows[rows["state"] != "not scored"].reset_index(drop=True)
-    table = _Columns.of(rows)
+    table = Columns.of(rows)
     columns = defaultdict(list)
     groups = rows.groupby(["dataset", "stage", *extra, "run"], sort=True).indices
     for key, where in groups.items():
@@ -91,7 +91,7 @@ def _lines(rows: pd.DataFrame, extra: list[str]) -> list[Line]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Columns:
+class Columns:
     """The rows of a collection as arrays, (n,) each: much faster than slices of a frame."""
 
     names: dict[str, np.ndarray]
@@ -102,7 +102,7 @@ class _Columns:
     cell: np.ndarray  # one number for a case and label
 
     @classmethod
-    def of(cls, rows: pd.DataFrame) -> "_Columns":
+    def of(cls, rows: pd.DataFrame) -> "Columns":
         case, fold, patient = (
             pd.factorize(rows[key], sort=True)[0] for key in ("case", "fold", "patient")
         )
@@ -124,18 +124,27 @@ class _Columns:
         return frozenset(self.cell[where].tolist())
 
 
-def _line(table: _Columns, where: np.ndarray, extra: list[str]) -> Line:
-    """The line of the rows `where`, all of one run and stage."""
-    name = {key: column[where[0]] for key, column in table.names.items()}
-    # A case has one value per fold that scored it (one, but for zero-shot sets, which every fold
-    # scores), and counts once, with their mean.
+def case_scores(table: Columns, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """One row of scores for each case of the rows `where`, all of one run and stage.
+
+    A case has one value per fold that scored it (one, but for zero-shot sets, which every fold
+    scores), and counts once, with their mean.
+
+    Returns:
+        (n, metrics) means over the labels scored, in the order of KEYS; (n,) whose case each is.
+    """
     case, fold = table.case[where], table.fold[where]
     scored, of_row = np.unique(case * (table.fold.max() + 1) + fold, return_inverse=True)
     per_fold = group_means(table.values[where], of_row, len(scored))
     cases, first = np.unique(case, return_index=True)
     _, of_fold = np.unique(scored // (table.fold.max() + 1), return_inverse=True)
-    values = group_means(per_fold, of_fold, len(cases))
-    patients = table.patient[where][first]
+    return group_means(per_fold, of_fold, len(cases)), table.patient[where][first]
+
+
+def _line(table: Columns, where: np.ndarray, extra: list[str]) -> Line:
+    """The line of the rows `where`, all of one run and stage."""
+    name = {key: column[where[0]] for key, column in table.names.items()}
+    values, patients = case_scores(table, where)
     states = Counter(table.names["state"][where].tolist())
     return Line(
         **{key: name[key] for key in _NAMES},
@@ -143,7 +152,7 @@ def _line(table: _Columns, where: np.ndarray, extra: list[str]) -> Line:
         label=int(name["label"]) if "label" in extra else None,
         label_name=name["label_name"] if "label" in extra else "",
         folds=tuple(sorted(set(table.names["fold"][where].tolist()))),
-        cases=len(cases),
+        cases=len(values),
         patients=len(set(patients.tolist())),
         in_reference=states["scored"] + states["missed"],
         missed=states["missed"],

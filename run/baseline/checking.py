@@ -25,7 +25,7 @@ def describe(path: Path, kind: str | None = None) -> Iterator[str]:
     Raises:
         BadInput: the file breaks the documented contract.
     """
-    bundle = open_bundle(path, kind or _kind(path))
+    bundle = open_bundle(path, kind or kind_of(path))
     _check_slices(bundle)
     histograms = {name: _histogram(bundle, name) for name in bundle.tensors}
     _check_ids(bundle, histograms)
@@ -56,7 +56,7 @@ def describe(path: Path, kind: str | None = None) -> Iterator[str]:
         yield f"  note: {a} and {b} are the same image"
 
 
-def _kind(path: Path) -> str:
+def kind_of(path: Path) -> str:
     """The kind a file says it is, else the one its keys fit."""
     import torch
 

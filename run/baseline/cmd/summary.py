@@ -15,7 +15,8 @@ DESCRIPTION = (
     "result.html, tables, learning curves and details of the runs in one page that opens from disk; "
     "result.csv, one row per run, dataset and stage, folds pooled by case; "
     "cases.csv, every score, one row per run, fold, stage, case and label; "
-    "result.json, the tables, the runs and the warnings as data. "
+    "result.json, the tables, the runs and the warnings as data; "
+    "zeroshot.csv, where there are zero-shot scores, each beside the run's own test. "
     "The epoch shown is the best by validation; test scores never choose it."
 )
 
@@ -54,6 +55,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from mos.report import export, page, table
     from mos.report.collect import collect
     from mos.report.data import as_data
+    from mos.report.zeroshot import zeroshot_lines
 
     collection = collect(root, options.task)
     if not collection.runs:
@@ -65,17 +67,23 @@ def main(argv: Sequence[str] | None = None) -> None:
     overview = table.overview(collection)
     labels, folds = table.per_label(collection), table.per_fold(collection)
     now = datetime.now().astimezone()
-    shown = collection, overview, labels, folds
+    foreign = zeroshot_lines(collection)
+    shown = collection, overview, labels, folds, foreign
     text = page.render(*shown, created=now, version=mos.__version__)
     data = as_data(*shown, created=now, version=mos.__version__)
     frame = export.overview_frame(overview)
     write_text(output / "result.csv", frame.to_csv(index=False))
     write_text(output / "cases.csv", collection.rows.to_csv(index=False))
+    if foreign:
+        write_text(output / "zeroshot.csv", export.zeroshot_frame(foreign).to_csv(index=False))
     write_json(output / "result.json", data)
     write_text(output / "result.html", text)
 
     print(export.overview_text(overview))
     print()
+    if foreign:
+        print(export.zeroshot_text(foreign))
+        print()
     if collection.notices:
         print(f"warnings, listed in the page: {len(collection.notices)}")
     print(output / "result.html")
