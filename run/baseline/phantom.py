@@ -72,16 +72,19 @@ def ensure(name: str) -> Path | None:
     The file appears whole or not at all; two processes that make it at once write the same voxels.
 
     Returns:
-        The file, or None when the name is no phantom's (it does not begin with `phantom-`).
+        The file, or None when the name is no phantom's (it does not begin with `phantom-`, or it is there
+        already and none of ours).
 
     Raises:
         BadInput: a phantom that does not exist, or the file cannot be written.
     """
     if name != "phantom" and not name.startswith("phantom-"):
         return None
+    path = dataset_path(TASK, name)
+    if name not in PHANTOM_SETS and path.exists():
+        return None  # made by others of it: `phantom-pseudo-corrected`
     if name not in PHANTOM_SETS:
         raise BadInput(f"dataset {name!r}: no such phantom; there are: {', '.join(PHANTOM_SETS)}")
-    path = dataset_path(TASK, name)
     if not path.exists():
         print(f"making the built-in dataset {name} (once): {path}", file=sys.stderr, flush=True)
         _write(name, path)

@@ -17,6 +17,7 @@ from mos.shapes import format_labels
 from run.baseline.labels import Labels, labels_for
 from run.baseline.model_arguments import TASK, ModelArguments
 from run.baseline.phantom import ensure
+from run.baseline.pseudo.taught import check_taught
 
 SCORED = ("valid3d", "test3d")
 
@@ -55,6 +56,7 @@ def open_sets(options: ModelArguments) -> tuple[Bundle, dict[str, Bundle], Label
             )
     for name, one in aux.items():
         _check_apart(options, bundle, name, one)
+        check_taught(options, bundle, name, one)
     return bundle, aux, labels_for(options, bundle, aux)
 
 

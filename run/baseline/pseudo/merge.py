@@ -75,7 +75,8 @@ def merge(options: Any, work: Work) -> Path:
         about={"pseudo": _about(work, np.stack(provenance), cases)},
     )
     parts = {"train3d": list(range(len(cases)))}
-    write_bundle(path, prepared, parts, name=name, command=sys.argv)
+    command = [".scripts/baseline/cmd/pseudo-gen", *sys.argv[1:]]
+    write_bundle(path, prepared, parts, name=name, command=command)
     open_bundle(path, "aux")  # what was written keeps every promise of a dataset file
     entry = {"dataset": name, "round": work.round, "time": now(), "cases": len(cases)}
     work.state["merges"].append(entry | {"corrected": sorted(corrected)})

@@ -77,7 +77,7 @@ def take_back(
             "nothing to do; right as they are? Then --accept_unchanged takes them"
         )
     if refused:
-        kept = f"; {taken} others were taken" if taken else ""
+        kept = f", the other {taken} taken" if taken else ""
         raise BadInput("\n".join(refused) + f"\n{len(refused)} refused{kept}; mend and repeat")
 
 
