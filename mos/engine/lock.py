@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 from mos.errors import BadInput
 from mos.files import write_text
@@ -77,18 +78,10 @@ class RunLock:
 
     def _take_over_or_refuse(self) -> None:
         try:
-            age = time.time() - self._path.stat().st_mtime
-            judged = self._path.read_text(encoding="utf-8", errors="replace")
-            holder = json.loads(judged)
-            host, pid = holder["host"], int(holder["pid"])
+            judged, holder, dead = _judge(self._path)
         except FileNotFoundError:
             return
-        except (ValueError, KeyError, TypeError):
-            host, pid, holder = "?", 0, {}
-        if host == socket.gethostname():
-            dead = _process_start(pid) is None or _process_start(pid) != holder.get("process_start")
-        else:
-            dead = age > STALE_SECONDS
+        host, pid = holder.get("host", "?"), holder.get("pid", 0)
         if not dead:
             raise BadInput(
                 f"{self._path.parent}: in use by process {pid} on {host} since {holder.get('started')}. "
@@ -114,6 +107,30 @@ class RunLock:
                 os.utime(self._path)
             except FileNotFoundError:
                 return
+
+
+def living_holder(folder: Path) -> dict[str, Any] | None:
+    """Who holds a folder, {} where its lock cannot be read; None when nobody living does."""
+    try:
+        _, holder, dead = _judge(folder / LOCK_NAME)
+    except FileNotFoundError:
+        return None
+    return None if dead else holder
+
+
+def _judge(path: Path) -> tuple[str, dict[str, Any], bool]:
+    """The text of a lock, whose it is, and whether that process is gone."""
+    age = time.time() - path.stat().st_mtime
+    text = path.read_text(encoding="utf-8", errors="replace")
+    try:
+        holder = json.loads(text)
+        host, pid = holder["host"], int(holder["pid"])
+    except (ValueError, KeyError, TypeError):
+        return text, {}, age > STALE_SECONDS
+    if host != socket.gethostname():
+        return text, holder, age > STALE_SECONDS
+    start = _process_start(pid)
+    return text, holder, start is None or start != holder.get("process_start")
 
 
 def _process_start(pid: int) -> str | None:
