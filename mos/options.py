@@ -103,6 +103,11 @@ class TrainingOptions:
     tag: str = option("", "goes into the run's name as network[tag]")
     dir_postfix: str = option("", "goes behind the run's name, such as '[pretrain]' (quote it)")
     log_every_n_epochs: int = option(10, "write pictures to TensorBoard every n epochs; 0: never")
+    use_profile: bool = option(
+        False,
+        "say where the time of an epoch goes and record traces into logs/: needs five epochs, of which the first is "
+        "left alone, the second timed, three recorded (their first steps); this start only. See cmd/profile",
+    )
 
     def check(self) -> None:
         """Checks what can be checked without data.

@@ -12,12 +12,14 @@ from mos.engine.distributed import Processes
 from mos.engine.epochs import EpochPlan
 from mos.engine.evaluate import evaluate, summarise
 from mos.engine.optimizer import load_moments, make_optimizer
+from mos.engine.profiler import EVALUATE, TRAIN, make_profiler
 from mos.engine.task import Task
 from mos.engine.train import train_epoch
 from mos.engine.warm_start import bring_moments
 from mos.errors import BadInput
 from mos.folders import STATE, epoch_folder, metric_file
 from mos.options import TrainingOptions
+from mos.timing import phase
 
 EVALUATED = ("valid", "test")
 
@@ -44,6 +46,7 @@ def fit(
     optimizer = make_optimizer(task.network, options.learning_rate, options.weight_decay)
     scaler = machine.scaler()
     first = processes.is_first
+    profiler = make_profiler(options.use_profile and first, run / "logs", plan, machine)
     with Board(run / "logs" if first else None, plan.first) as board:
         if plan.resume_from:
             processes.together(
@@ -56,31 +59,36 @@ def fit(
         processes.same_weights(task.network)
         network = processes.wrap(task.network, machine.device)
         for epoch in range(plan.first, plan.last + 1):
-            table, line = train_epoch(
-                task,
-                network,
-                optimizer,
-                scaler,
-                epoch=epoch,
-                schedule_epochs=schedule_epochs,
-                options=options,
-                machine=machine,
-                processes=processes,
-            )
-            # Norm statistics are each process's own while training; the stored ones are rank 0's.
-            processes.same_weights(task.network)
-            state = {
-                "epoch": epoch,
-                "optimizer": optimizer.state_dict(),
-                "scaler": scaler.state_dict(),
-                "line": line,
-            }
-            processes.on_first(
-                lambda: checkpoint.save_epoch(run, epoch, task.network, state, table)
-            )
-            _finish_epoch(task, run, epoch, machine, processes, board)
-            if options.log_every_n_epochs and epoch % options.log_every_n_epochs == 0 and first:
-                board.picture(task, machine, epoch)
+            with profiler.epoch(epoch):
+                with profiler.part(TRAIN):
+                    table, line = train_epoch(
+                        task,
+                        network,
+                        optimizer,
+                        scaler,
+                        epoch=epoch,
+                        schedule_epochs=schedule_epochs,
+                        options=options,
+                        machine=machine,
+                        processes=processes,
+                    )
+                # Norm statistics are each process's own while training; the stored ones are rank 0's.
+                processes.same_weights(task.network)
+                state = {
+                    "epoch": epoch,
+                    "optimizer": optimizer.state_dict(),
+                    "scaler": scaler.state_dict(),
+                    "line": line,
+                }
+                with profiler.part(EVALUATE):
+                    with phase("saving"):
+                        processes.on_first(
+                            lambda: checkpoint.save_epoch(run, epoch, task.network, state, table)
+                        )
+                    _finish_epoch(task, run, epoch, machine, processes, board)
+                pictures = options.log_every_n_epochs
+                if pictures and epoch % pictures == 0 and first:
+                    board.picture(task, machine, epoch)
 
 
 def _resume(task: Task, run: Path, epoch: int, optimizer: Any, scaler: Any, first: bool) -> None:
@@ -135,7 +143,8 @@ def _finish_epoch(
     for stage in EVALUATED:
         if len(task.datasets[stage]):
             _score(task, folder, stage, machine, processes, say)
-    processes.on_first(close)
+    with phase("saving"):
+        processes.on_first(close)
 
 
 def _score(
@@ -160,7 +169,8 @@ def _score(
             checkpoint.save_table(path, table)
         say(stage, summarise(checkpoint.load_table(path)) | timing)
 
-    processes.on_first(store)
+    with phase("saving"):
+        processes.on_first(store)
 
 
 def choose_best(run: Path, key: str, mode: Literal["max", "min"]) -> None:

@@ -10,7 +10,7 @@ from mos.report.run_record import Run
 # another in every fold, and the two counts of epochs only say where a start begins.
 INCIDENTAL = frozenset(
     "train_dataset device threads note dataset_device start_epoch increase_epoch "
-    "log_every_n_epochs".split()
+    "log_every_n_epochs use_profile".split()
 )
 UNKNOWN = "not recorded"
 

@@ -13,7 +13,9 @@ from run.baseline.model_arguments import TASK, ModelArguments
 STOPPED = "stopped; the same command continues from the last stored epoch"
 EXIT_TERMINATED = 128 + signal.SIGTERM
 # What belongs to one start, or to the machine it runs on, and not to the run.
-PER_START = ("start_epoch", "increase_epoch", "note", "device", "threads", "dataset_device")
+PER_START = ("start_epoch", "increase_epoch", "note", "device", "threads", "dataset_device") + (
+    "use_profile",
+)
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ from mos.data.manifest import labelled_slices
 from mos.engine.order import Pool
 from mos.errors import BadInput
 from mos.shapes import format_numbers
+from mos.timing import phase
 from run.baseline.dataset import spacings_of
 from run.baseline.labels import Labels
 from run.baseline.model_arguments import ModelArguments
@@ -56,19 +57,22 @@ class CropDataset:
         And of each sample the name of its `set` and the label ids that are `annotated` there.
         """
         cut = self.cut
-        draws = [
-            draw_sample(
-                seed,
-                level=cut.level,
-                box=self.boxes[index],
-                crop_size=cut.crop_size,
-                spacing=self.spacings[index],
-                deep_maxscale=cut.deep_maxscale,
-                flip_axes=cut.flip_axes,
+        with phase("augmentation"):  # reading the voxels is in there, and timed as such
+            draws = [
+                draw_sample(
+                    seed,
+                    level=cut.level,
+                    box=self.boxes[index],
+                    crop_size=cut.crop_size,
+                    spacing=self.spacings[index],
+                    deep_maxscale=cut.deep_maxscale,
+                    flip_axes=cut.flip_axes,
+                )
+                for index, seed in zip(indices, seeds, strict=True)
+            ]
+            image, segment = make_batch(
+                self.tensor, indices, draws, seeds, cut.crop_size, cut.device
             )
-            for index, seed in zip(indices, seeds, strict=True)
-        ]
-        image, segment = make_batch(self.tensor, indices, draws, seeds, cut.crop_size, cut.device)
         count = len(indices)
         about = {"set": [self.set] * count, "annotated": [self.labels] * count}
         return {"image": image, "segment": segment, **about}

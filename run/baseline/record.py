@@ -18,6 +18,7 @@ from run.baseline.task import typical_spacing
 NOT_OF_THE_RUN = ("start_epoch", "increase_epoch", "pretrain_model_path", "model_path") + (
     "load_model_strict",
     "load_optimizer",
+    "use_profile",
 )
 
 # What runs had before these became part of a run's identity.
