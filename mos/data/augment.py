@@ -15,7 +15,7 @@ from mos.timing import phase
 
 def make_batch(
     volumes: Tensor,
-    rows: Sequence[int],
+    rows: Sequence[Row],
     draws: Sequence[Draw],
     seeds: Sequence[int],
     crop_size: Sequence[int],
@@ -25,14 +25,15 @@ def make_batch(
 
     Args:
         volumes: (n, ch + 1, d, h, w) or (n, ch + 1, h, w) uint8, segmentation last.
-        rows: the volumes of this batch; draws and seeds: one per row.
+        rows: the volumes of this batch, or (volume, slice) for 2-D crops of 3-D volumes; draws and
+            seeds: one per row.
         crop_size: (d, h, w) or (h, w).
 
     Returns:
         image (bs, ch, *crop_size) float32, 0..1 before intensity augmentation, and segment
         (bs, *crop_size) int64, both on `device`.
     """
-    draws = [_pushed_inwards(draw, crop_size, volumes.shape[2:]) for draw in draws]
+    draws = [_pushed_inwards(draw, crop_size, volumes.shape[-len(crop_size) :]) for draw in draws]
     if any(draw.moves_grid for draw in draws):
         image, segment = _resample(volumes, rows, draws, crop_size, device)
     else:
@@ -54,7 +55,7 @@ def _pushed_inwards(draw: Draw, crop_size: Sequence[int], shape: Sequence[int]) 
 
 
 def _blocks(
-    volumes: Tensor, rows: Sequence[int], starts: Sequence[Sequence[int]], size: Sequence[int]
+    volumes: Tensor, rows: Sequence[Row], starts: Sequence[Sequence[int]], size: Sequence[int]
 ) -> Tensor:
     """Copies one block per row, (bs, ch + 1, *size) uint8; slice copies are twice as fast as a gather."""
     batch = torch.empty(
@@ -62,13 +63,14 @@ def _blocks(
     )
     for number, (row, start) in enumerate(zip(rows, starts, strict=True)):
         window = tuple(slice(a, a + b) for a, b in zip(start, size, strict=True))
-        batch[number] = volumes[(row, slice(None), *window)]
+        volume, *index = (row,) if isinstance(row, int) else row
+        batch[number] = volumes[(volume, slice(None), *index, *window)]
     return batch
 
 
 def _resample(
     volumes: Tensor,
-    rows: Sequence[int],
+    rows: Sequence[Row],
     draws: Sequence[Draw],
     crop_size: Sequence[int],
     device: torch.device,
@@ -77,7 +79,7 @@ def _resample(
 
     Voxels outside the volume are 0 in image and segment, like the padding of a dataset file.
     """
-    shape = volumes.shape[2:]
+    shape = volumes.shape[-len(crop_size) :]
     half = (np.asarray(crop_size) - 1) / 2
     reach = np.stack([np.abs(draw.matrix) @ half for draw in draws])
     centres = np.stack([draw.centre for draw in draws])

@@ -223,3 +223,17 @@ def test_a_turn_by_45_degrees_turns_a_bar_into_a_diagonal():
     diagonal = torch.eye(15, dtype=torch.int64)
     assert (segment[0][diagonal > 0] == 1).all()
     assert not segment[0].flip(1)[:5, :5].diagonal().any()
+
+
+@pytest.mark.parametrize("level", [0, 1, 3])
+def test_a_slice_named_in_its_volume_is_the_slice_lifted_out_of_it(level):
+    volumes, places, seeds = noise_volumes(3), [(0, 2), (3, 1), (1, 2)], [5, 6, 7]
+    lifted = torch.stack([volumes[row, :, index] for row, index in places])
+    box = [(0, size) for size in lifted.shape[2:]]
+    draws = [
+        draw_sample(seed, level=level, box=box, crop_size=(16, 16), spacing=(1.0, 1.0))
+        for seed in seeds
+    ]
+    inside = make_batch(volumes, places, draws, seeds, (16, 16), CPU)
+    outside = make_batch(lifted, [0, 1, 2], draws, seeds, (16, 16), CPU)
+    assert all(torch.equal(a, b) for a, b in zip(inside, outside))
