@@ -60,8 +60,8 @@ def _partial(
     kept = sum(masks, torch.zeros_like(target, dtype=torch.float32))
     kept_size = kept.sum(1)
     right = log_chance.gather(1, target[:, None])[:, 0]
-    dice_loss = ce_loss = -(right * kept).sum(1) / kept_size.clamp_min(1)
-    dice_loss = 0 * dice_loss
+    ce_loss = -(right * kept).sum(1) / kept_size.clamp_min(1)
+    dice_loss = torch.zeros_like(ce_loss)
     for column, mask in zip(columns, masks):
         chance = log_chance[:, column].exp() * kept
         overlap, size, true_size = (chance * mask).sum(1), chance.sum(1), mask.sum(1)
