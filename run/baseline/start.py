@@ -125,7 +125,7 @@ def _reasons(found: Match, record: Mapping[str, Any]) -> list[str]:
         elif len(own) > 1 and file[0] == own[0] and own[1] == record["in_channels"]:
             firsts.add(file[1])
     notes = [
-        f"the head starts anew: it answered {count} labels, here {record['label_count']}"
+        f"the head starts anew: it told {count} labels apart (background included), here {record['label_count']}"
         for count in sorted(heads)
     ]
     return notes + [

@@ -128,9 +128,10 @@ def _announce(
             f"nothing to train: epoch {plan.resume_from} is done. --increase_epoch 10 trains 10 more"
         )
     else:
-        print(
-            f"epochs   {plan.first}-{plan.last}, {options.batch_size} samples a batch", flush=True
-        )
+        length = record["schedule_epochs"]
+        over = f"; the learning rate stays where epoch {length} ends" if plan.last > length else ""
+        batches = f"{options.batch_size} samples a batch"
+        print(f"epochs   {plan.first}-{plan.last}, {batches}{over}", flush=True)
 
 
 def _report(run: Path, lines: list[dict[str, Any]]) -> None:
