@@ -9,7 +9,7 @@ profiled. A shorter run drops the waiting first, then the timing of its own, and
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +20,7 @@ from mos.engine.device import Machine
 from mos.engine.epochs import EpochPlan
 from mos.engine.profile_table import RECORDING, epochs_text, report, report_text
 from mos.engine.stopwatch import Stopwatch
+from mos.engine.trace import operators, read_trace
 from mos.files import atomic_path, sweep_temporaries, write_json, write_text
 from mos.folders import PROFILE, TRACE_SUFFIX
 from mos.timing import listened
@@ -97,11 +98,11 @@ class Profiler:
     @contextmanager
     def epoch(self, number: int) -> Iterator[None]:
         """Times the epoch if it is its turn; `part` records in it if it is its turn for that."""
+        self._number = number
         stage = self._stages.get(number, WAIT)
         if stage == WAIT:
             yield
             return
-        self._number = number
         self._watch = Stopwatch(_waiting_for(self._machine))
         with listened(self._phase):
             yield
@@ -154,13 +155,14 @@ class Profiler:
             name = f"epoch-{self._number:04d}-{done.part}{TRACE_SUFFIX}"
             with atomic_path(self._logs / name) as path:
                 done.trace.export_chrome_trace(str(path))
+            device = self._machine.device.type
             self._found["recordings"].append(
                 {
                     "epoch": self._number,
                     "part": done.part,
                     "trace": name,
                     "steps": done.steps,
-                    "operators": operators(done.trace.key_averages(), self._machine.device.type),
+                    "operators": operators(read_trace(self._logs / name), device),
                 }
             )
 
@@ -202,14 +204,3 @@ def _waiting_for(machine: Machine) -> Callable[[], None]:
     if machine.device.type == "cuda":
         return lambda: torch.cuda.synchronize(machine.device)
     return lambda: None
-
-
-def operators(averages: Iterable[Any], device: str) -> list[dict[str, Any]]:
-    """Name, calls and own milliseconds of every operator; on a GPU those of the kernels it started."""
-    own = "self_device_time_total" if device == "cuda" else "self_cpu_time_total"
-    return [
-        {"name": one.key, "calls": one.count, "ms": getattr(one, own) / 1000}
-        for one in averages
-        # Left out are our own phases, and kernels: their time is with the operator that started them.
-        if not one.is_user_annotation and one.device_type == torch.autograd.DeviceType.CPU
-    ]

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,8 +10,9 @@ from tests.engine.toy import CPU, make_task
 
 from mos.engine.epochs import EpochPlan
 from mos.engine.profile_table import epochs_text, report, report_text
-from mos.engine.profiler import Off, make_profiler, operators, stages_of
+from mos.engine.profiler import Off, make_profiler, stages_of
 from mos.engine.stopwatch import Stopwatch
+from mos.engine.trace import operators, read_trace
 from mos.timing import listened, phase
 
 
@@ -144,22 +144,50 @@ def test_the_text_opens_with_the_sentence_and_says_what_slowed_the_measurement()
     assert "recorded at the same time" in report_text(alone | report(alone))
 
 
-def test_operators_are_ranked_by_the_time_of_their_kernels_on_a_gpu():
-    cpu, cuda = torch.autograd.DeviceType.CPU, torch.autograd.DeviceType.CUDA
+def event(name, start, length, cat="cpu_op", thread=1, number=0):
+    place = {"ts": start, "dur": length, "pid": 7, "tid": thread}
+    return {"ph": "X", "cat": cat, "name": name, "args": {"External id": number}, **place}
 
-    def one(key, own_cpu, own_gpu, device=cpu, ours=False):
-        times = {"self_cpu_time_total": own_cpu, "self_device_time_total": own_gpu}
-        return SimpleNamespace(
-            key=key, count=1, device_type=device, is_user_annotation=ours, **times
-        )
 
+def by_name(table):
+    return {one["name"]: (one["calls"], one["ms"]) for one in table}
+
+
+def test_an_operators_own_time_is_without_the_operators_it_called_on_its_thread():
     events = [
-        one("aten::conv2d", 2000, 7000),
-        one("forward", 9000, 9000, ours=True),
-        one("implicit_gemm", 0, 7000, device=cuda),
+        event("forward", 0, 9000, cat="user_annotation"),
+        event("conv", 0, 5000),
+        event("pad", 1000, 1000),
+        event("pad", 2000, 500),
+        event("conv", 5000, 1000),
+        event("add", 0, 3000, thread=2),
+        {"ph": "M", "name": "process_name"},
     ]
-    assert operators(events, "cpu") == [{"name": "aten::conv2d", "calls": 1, "ms": 2}]
-    assert operators(events, "cuda") == [{"name": "aten::conv2d", "calls": 1, "ms": 7}]
+    assert by_name(operators(events, "cpu")) == {"conv": (2, 4.5), "pad": (2, 1.5), "add": (1, 3.0)}
+
+
+def test_on_a_gpu_an_operators_time_is_that_of_its_kernels():
+    events = [
+        event("conv", 0, 50, number=3),
+        event("add", 60, 9000, number=4),
+        event("implicit_gemm", 500, 7000, cat="kernel", thread=99, number=3),
+        event("nobody's", 500, 1000, cat="kernel", thread=99, number=8),
+        event("copy", 8000, 2000, cat="gpu_memcpy", thread=99, number=4),
+    ]
+    assert by_name(operators(events, "cuda")) == {"conv": (1, 7.0), "add": (1, 2.0)}
+
+
+def test_own_times_are_those_that_torch_counts(tmp_path):
+    layers = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2))
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as trace:
+        layers(torch.rand(2, 1, 8, 8)).sum().backward()
+    path = tmp_path / "x.json.gz"
+    trace.export_chrome_trace(str(path))
+    torchs = {one.key: (one.count, one.self_cpu_time_total / 1000) for one in trace.key_averages()}
+    ours = by_name(operators(read_trace(path), "cpu"))
+    assert ours.keys() == torchs.keys()
+    for name, (calls, ms) in ours.items():
+        assert (calls, pytest.approx(ms, abs=0.02)) == torchs[name], name
 
 
 def test_a_profiled_run_equals_one_that_was_not_and_leaves_small_traces(tmp_path, capsys):
@@ -179,7 +207,7 @@ def test_a_profiled_run_equals_one_that_was_not_and_leaves_small_traces(tmp_path
     assert traces == [
         f"epoch-000{n}-{part}.pt.trace.json.gz" for n in (3, 4, 5) for part in ("evaluate", "train")
     ]
-    events = json.loads(gzip.open(logs / "epoch-0004-train.pt.trace.json.gz").read())["traceEvents"]
+    events = json.loads(gzip.open(logs / "epoch-0005-train.pt.trace.json.gz").read())["traceEvents"]
     names = [event.get("name", "") for event in events]
     assert sum(name.startswith("ProfilerStep#") for name in names) == 10
     assert names.count("backward") == 10, "20 of the 30 steps are not in the trace"
