@@ -12,6 +12,8 @@ from torch import Tensor
 from mos.data.draw import Draw
 from mos.timing import phase
 
+Row = int | tuple[int, int]
+
 
 def make_batch(
     volumes: Tensor,

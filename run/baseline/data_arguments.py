@@ -122,6 +122,10 @@ class DataArguments(TrainingOptions):
         parse=parse_sizes,
         format=format_numbers,
     )
+    dataset_empty_slices: float = option(
+        1.0,
+        "2-D: train on slices without a label too, at most so many for each one with a label; 0: none",
+    )
     dataset_crop_deep_maxscale: int = option(
         1, "3-D: largest stride between kept slices; 1: contiguous"
     )
@@ -194,6 +198,8 @@ class DataArguments(TrainingOptions):
             raise BadInput(
                 f"--image_flip_axes {self.image_flip_axes}: needs letters out of d, h, w"
             )
+        if not 0 <= self.dataset_empty_slices < float("inf"):
+            raise BadInput(f"--dataset_empty_slices {self.dataset_empty_slices}: needs 0 or more")
         if self.dataset_crop_deep_maxscale < 1:
             raise BadInput(
                 f"--dataset_crop_deep_maxscale {self.dataset_crop_deep_maxscale}: needs 1 or more"

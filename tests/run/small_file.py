@@ -45,4 +45,5 @@ def bundle(
 
 def options(**changes):
     given = {"dataset_crop_size": (8, 8), "model_channels": (4, 4, 8), "image_enhance_level": 0}
+    given |= {"dataset_empty_slices": 0.0}  # pictures of known count
     return ModelArguments(**given | changes)
