@@ -49,7 +49,7 @@ def submit(cells: Sequence[Cell], folder: Path, options: "Options") -> int:
                 "to run the cells here"
             )
     import submitit
-    from submitit.core.utils import FailedSubmissionError
+    from submitit.core.utils import FailedJobError, FailedSubmissionError
 
     folder.mkdir(parents=True, exist_ok=True)
     with RunLock(folder):
@@ -72,7 +72,7 @@ def submit(cells: Sequence[Cell], folder: Path, options: "Options") -> int:
         try:
             with executor.batch():
                 jobs = [executor.submit(CellJob(cell, environ)) for cell in todo]
-        except (FailedSubmissionError, subprocess.CalledProcessError) as error:
+        except (FailedJobError, FailedSubmissionError) as error:
             raise BadInput(f"--slurm: sbatch refused: {' '.join(str(error).split())}") from error
         for cell, job in zip(todo, jobs):
             write_job(cell, job.job_id)
