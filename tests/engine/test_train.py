@@ -1,11 +1,15 @@
 """One epoch of steps, followed by hand."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from tests.engine.toy import close, make_task, squared_error, train_once, weights
 from torch import nn
 
 from mos.engine.distributed import Processes
+from mos.engine.order import Pool
+from mos.engine.train import _mean_over_processes
 from mos.errors import BadInput
 
 ALONE = Processes()
@@ -121,3 +125,44 @@ def test_the_loop_goes_through_the_set_that_often():
     _, line = train_once(task, ALONE, batch_size=2, loop=3)
     asked = sorted(i for indices, _ in task.datasets["train"].asked for i in indices)
     assert line["samples"] == 12 and asked == sorted([0, 1, 2, 3] * 3)
+
+
+def of_small_numbers(network, batch):
+    """The squared error, and that of the cases below 2 alone: their sum and number."""
+    errors = (network(batch["x"]) - batch["y"]) ** 2
+    small = batch["x"] < 2
+    part = torch.stack([errors[small].sum(), small.sum().float()])
+    return {"loss": errors.mean(), "loss[small]": part.detach()}
+
+
+def test_what_only_some_cases_have_is_their_mean_however_they_fall_into_batches():
+    lines = []
+    for batch_size in (1, 2, 3, 4):
+        task = make_task(loss=of_small_numbers)
+        table, line = train_once(task, ALONE, batch_size=batch_size, learning_rate=1e-30)
+        lines.append(line["loss[small]"])
+        assert table["loss[small]"].shape == table["epoch_losses"].shape
+    assert lines == pytest.approx([lines[0]] * 4)
+    alone = train_once(make_task(train=(0.0, 1.0)), ALONE, batch_size=2, learning_rate=1e-30)
+    assert lines[0] == pytest.approx(alone[1]["loss"])
+    table, _ = train_once(make_task(loss=of_small_numbers), ALONE, batch_size=1)
+    assert table["loss[small]"].isnan().sum() == 2, "batches without such a case"
+
+
+def test_what_only_some_cases_have_is_their_mean_over_processes_too():
+    class Two(Processes):
+        def gather(self, value):
+            return [value, theirs]
+
+    mine = [{"loss": torch.tensor(1.0), "loss[a]": torch.tensor([6.0, 3.0])}]
+    theirs = {"loss": torch.tensor([3.0]), "loss[a]": torch.tensor([[0.0, 0.0]])}
+    table, line = _mean_over_processes(mine, Two())
+    assert line == {"loss": 2.0, "loss[a]": 2.0} and table["loss[a]"].tolist() == [2.0]
+
+
+def test_every_batch_holds_cases_of_every_pool():
+    task = replace(make_task(train=tuple(map(float, range(12)))), pools=(Pool(10), Pool(2)))
+    _, line = train_once(task, ALONE, batch_size=4)
+    asked = [indices for indices, _ in task.datasets["train"].asked]
+    assert line["samples"] == 20 and len(asked) == 5
+    assert all(sum(index >= 10 for index in batch) == 2 for batch in asked)

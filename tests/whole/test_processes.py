@@ -10,7 +10,7 @@ from tests.whole.conftest import UNET2D, end, lines, told
 INSTANCE = {"MOS_MODEL_NORM": "instance", "MOS_PRECISION": "fp32"}
 
 
-def _start(press, world, *args, **environ):
+def start_processes(press, world, *args, **environ):
     """The processes that torchrun would start, without the agent that starts them."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -49,13 +49,13 @@ def test_torchrun_gives_the_losses_and_scores_of_one_process(press, alone):
 
 
 def test_three_processes_share_batches_of_four_unevenly_with_the_same_losses(press, alone):
-    for process in _start(press, 3, **INSTANCE):
+    for process in start_processes(press, 3, **INSTANCE):
         end(process, 0)
     _assert_close(press.run(), alone, 1e-4)
 
 
 def test_a_batch_norm_trains_on_several_processes(press):
-    first, second = (end(process, 0) for process in _start(press, 2))
+    first, second = (end(process, 0) for process in start_processes(press, 2))
     assert second.stdout == "" and second.stderr == ""
     assert "epoch 2" in first.stdout
     record = json.loads((press.run() / "run.json").read_text())
@@ -75,7 +75,7 @@ def test_a_batch_norm_trains_on_several_processes(press):
 )
 def test_a_refusal_is_told_once_and_stops_all(args, environ, message, press):
     press(UNET2D, COUNT="1")
-    first, *others = _start(press, 2, *args, **environ)
+    first, *others = start_processes(press, 2, *args, **environ)
     refused = end(first, 2)
     assert refused.stderr.count("error: ") == 1 and message in refused.stderr
     for other in others:
@@ -87,7 +87,7 @@ def test_a_run_in_use_is_refused_to_all_processes(press):
     running = press.begin(UNET2D, COUNT="500")
     while not (press.run() / "epoch-0001").exists():
         assert running.poll() is None
-    first, second = (end(process, 2) for process in _start(press, 2, COUNT="500"))
+    first, second = (end(process, 2) for process in start_processes(press, 2, COUNT="500"))
     assert "in use by process" in first.stderr and second.stderr == ""
     running.terminate()
     end(running, 143)
