@@ -102,6 +102,9 @@ class TrainingOptions:
     note: str = option("", "free text kept with the run and shown in the report", group="Record")
     tag: str = option("", "goes into the run's name as network[tag]")
     dir_postfix: str = option("", "goes behind the run's name, such as '[pretrain]' (quote it)")
+    re_eval: Literal["", "complete", "normal", "force"] = option(
+        "", "score the stored epochs again and stop: complete (what is missing), normal or force"
+    )
     log_every_n_epochs: int = option(10, "write pictures to TensorBoard every n epochs; 0: never")
     use_profile: bool = option(
         False,

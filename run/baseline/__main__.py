@@ -39,9 +39,31 @@ def _train() -> None:
         environ=os.environ,
         remember=stored_options,
     )
+    if resolved.options.re_eval:
+        _score_again(resolved.options)
+        return
     from run.baseline.train import train  # torch loads here, after --help and refused options
 
     train(resolved.options, resolved.text, resolved.layers)
+
+
+def _score_again(options: ModelArguments) -> None:
+    """`--re_eval`: the launcher's own run as `cmd/re_eval` would, with one process."""
+    from run.baseline.cmd.re_eval import Options, score_again
+
+    if not _is_first():
+        return
+    run = setting_folder(TASK, options.train_dataset) / options.run_name
+    score_again(
+        Options(
+            mode=options.re_eval,
+            run=(str(run),),
+            nsd_tolerance=options.nsd_tolerance,
+            jobs=1,
+            device=options.device,
+            threads=options.threads,
+        )
+    )
 
 
 def stored_options(options: ModelArguments) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """Work spread over processes that end when the one that started them does."""
 
-import contextlib
 import os
 import threading
 import time
@@ -73,10 +72,6 @@ def _attempt(work: Callable[[J], Any], job: J) -> Any:
 
 def _follow(parent: int) -> None:
     """Ends this process when its parent is gone: a killed one cannot tell it to."""
-    import torch
-
-    with contextlib.suppress(RuntimeError):  # set already
-        torch.set_num_interop_threads(1)
 
     def watch() -> None:
         while os.getppid() == parent:

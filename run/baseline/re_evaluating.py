@@ -1,17 +1,11 @@
 """Scoring stored epochs again: metrics that are missing are filled in, old files are kept once."""
 
-import functools
-from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mos.data.bundle import open_bundle
 from mos.engine import checkpoint
-from mos.engine.device import choose_machine, device_type
-from mos.engine.distributed import Processes
-from mos.engine.evaluate import evaluate
+from mos.engine.device import device_type
 from mos.engine.fit import choose_best
 from mos.engine.progress import progress
 from mos.errors import BadInput
@@ -24,50 +18,15 @@ from mos.folders import (
 )
 from mos.metrics.tolerance import parse_tolerances
 from run.baseline import metric_files
-from run.baseline.dataset import volume_dataset
 from run.baseline.found_runs import find_runs
 from run.baseline.journal import Journal
 from run.baseline.locked_runs import LockedRuns
 from run.baseline.pool import cores, in_processes
-from run.baseline.stored import (
-    StoredRun,
-    load_network,
-    machine_for,
-    open_dataset,
-    open_stored,
-    scoring_task,
-)
+from run.baseline.re_eval_job import Job, score_epoch
+from run.baseline.re_eval_outcome import Outcome
+from run.baseline.stored import StoredRun, machine_for, open_dataset, open_stored
 
 STAGES = ("valid", "test")
-
-
-@dataclass(frozen=True)
-class Job:
-    """An epoch to score with its weights; everything a fresh process needs to know."""
-
-    run: Path
-    epoch: int
-    dataset: Path
-    stages: tuple[str, ...]
-    tolerance: str
-    device: str
-    precision: str
-    threads: int
-
-
-@dataclass
-class Outcome:
-    """What the command did, for its last lines."""
-
-    scored: int = 0
-    filled: int = 0
-    whole: int = 0
-    changed: list[str] = field(default_factory=list)  # recomputed scores that disagree
-    refused: list[str] = field(default_factory=list)
-    skipped: list[str] = field(default_factory=list)
-    lacking: Counter = field(default_factory=Counter)  # (metric, why) -> cells
-    compared: int = 0
-    identical: int = 0
 
 
 def re_evaluate(options: Any) -> Outcome:
@@ -167,7 +126,8 @@ class _Session:
         except BadInput as error:
             for number, stages in todo.items():
                 for stage in stages:
-                    self._lacks(stored, epochs[number], stage, "the run's dataset cannot be used")
+                    why = "the run's dataset file cannot be used"
+                    self._without_weights(stored, epochs[number], stage, why)
             self.outcome.refused.append(str(error))
             self._settled += len(todo)
             return []
@@ -189,8 +149,9 @@ class _Session:
         """Does what a file needs without weights; True where weights are needed, and there."""
         path, weights = metric_file(folder, stage), (folder / WEIGHTS).exists()
         cases = (stored.record.get("dataset") or {}).get("cases") or {}
-        if not path.exists():
-            return weights and cases.get(stage) != 0
+        if not path.exists():  # of a run killed before it was written, or deleted
+            scored = stored.labels.evaluate and not stored.options.dataset_train_all
+            return bool(weights and scored and cases.get(stage))
         table = metric_files.read_table(path)
         lacking = self._complete_from_counts(stored, path, table)
         if weights and self._redoes(path):
@@ -221,12 +182,7 @@ class _Session:
             return lacking
         if weights and path.name.removesuffix("-metrics.pt") in STAGES:
             return lacking  # the weights give all of them in one go
-        filled = metric_files.fill_from_counts(table, lacking)
-        if filled is not None:
-            metric_files.replace_table(path, filled)
-            self.outcome.filled += 1
-            lacking = metric_files.missing_cells(filled, tolerance)
-        return lacking
+        return self._fill(path, table, lacking, tolerance)
 
     def _settle_zeroshot(self, stored: StoredRun, folder: Path) -> None:
         path = metric_file(folder, "zeroshot")
@@ -294,12 +250,33 @@ class _Session:
     def _tolerance(self, stored: StoredRun) -> str:
         return self.options.nsd_tolerance or stored.options.nsd_tolerance
 
-    def _lacks(self, stored: StoredRun, folder: Path, stage: str, why: str) -> None:
+    def _without_weights(self, stored: StoredRun, folder: Path, stage: str, why: str) -> None:
+        """For a file whose weights cannot be used: what counts decide, and the count of the rest."""
         path = metric_file(folder, stage)
-        if path.exists():
-            tolerance = parse_tolerances(self._tolerance(stored), stored.labels.count)
-            table = metric_files.read_table(path)
-            self._count_lacking(metric_files.missing_cells(table, tolerance), why)
+        if not path.exists():
+            return
+        table = metric_files.read_table(path)
+        tolerance = parse_tolerances(self._tolerance(stored), stored.labels.count)
+        lacking = metric_files.missing_cells(table, tolerance)
+        # `normal` goes by the .bk: with one, the file would count as scored anew.
+        if self.options.mode == "complete":
+            lacking = self._fill(path, table, lacking, tolerance)
+        self._count_lacking(lacking, why)
+
+    def _fill(
+        self,
+        path: Path,
+        table: metric_files.Table,
+        lacking: dict[str, int],
+        tolerance: Mapping[int, float],
+    ) -> dict[str, int]:
+        """Writes what counts decide; returns what the file still lacks."""
+        filled = metric_files.fill_from_counts(table, lacking)
+        if filled is None:
+            return lacking
+        metric_files.replace_table(path, filled)
+        self.outcome.filled += 1
+        return metric_files.missing_cells(filled, tolerance)
 
     def _count_lacking(self, lacking: Mapping[str, int], why: str) -> None:
         self.outcome.lacking.update({(key, why): count for key, count in lacking.items()})
@@ -311,46 +288,3 @@ _THINNED = "no weights: only latest, best and every tenth epoch keep them"
 def _short(path: Path, parts: int) -> str:
     """The last names of a path: `baseline-acdc-0/unet-2d-none`."""
     return "/".join(path.parts[-parts:])
-
-
-@functools.lru_cache(maxsize=2)  # a process scores the epochs of few runs
-def _dataset(path: Path) -> Any:
-    return open_bundle(path)  # its content was checked by the process that hands out the jobs
-
-
-def score_epoch(job: Job) -> dict[str, metric_files.Table]:
-    """Scores the asked splits of an epoch; runs in a process of its own, writes nothing."""
-    stored = open_stored(job.run)
-    machine = choose_machine(
-        job.device, job.precision, job.threads, deterministic=stored.options.deterministic
-    )
-    bundle = _dataset(job.dataset)
-    place = {
-        "asked_spacing": stored.options.dataset_spacing,
-        "device": machine.device,
-        "voxels": "cpu",
-    }
-    datasets = {stage: volume_dataset(bundle, f"{stage}3d", **place) for stage in job.stages}
-    network = load_network(stored, epoch_folder(job.run, job.epoch), machine)
-    task = scoring_task(stored, network, datasets, nsd_tolerance=job.tolerance)
-    return {s: evaluate(task, s, machine, Processes(), quiet=True) for s in job.stages}
-
-
-def tell(mode: str, outcome: Outcome) -> list[str]:
-    """Prints what was done; returns what a user must look at."""
-    print(
-        f"re_eval {mode}: {outcome.scored} files scored with their weights, {outcome.filled} filled in from "
-        f"stored counts, {outcome.whole} were complete"
-    )
-    if outcome.compared:
-        print(
-            f"scored again: the dice of {outcome.identical} of {outcome.compared} files is the stored one to "
-            "the last digit"
-        )
-    for (key, why), cells in sorted(outcome.lacking.items()):
-        print(f"still missing: {key} of {cells} scores ({why})")
-    for text in outcome.skipped:
-        print(f"skipped: {text}")
-    return [f"refused: {text}" for text in outcome.refused] + [
-        f"CHANGED: {text}" for text in outcome.changed
-    ]

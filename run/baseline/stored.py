@@ -58,6 +58,7 @@ def open_stored(run: Path) -> StoredRun:
         names={int(key): name for key, name in record["labels"].items()},
         train=tuple(record["train_labels"]),
         evaluate=tuple(record.get("eval_labels", record["train_labels"])),
+        aux=tuple(tuple(one["labels"]) for one in record.get("aux_datasets", ())),
         main=tuple(record.get("main_labels", record["train_labels"])),
     )
     return StoredRun(folder=run, options=options, record=record, labels=labels)

@@ -70,9 +70,10 @@ def check_foreign(stored: StoredRun, foreign: ForeignSet) -> None:
     """
     run, name = stored.folder, foreign.name
     own = stored.record.get("dataset") or {}
-    aux = _aux_names(stored)
-    if name == own.get("name") or name in aux or foreign.sha256 == own.get("sha256"):
-        which = "an auxiliary set" if name in aux else "the main dataset"
+    aux = stored.options.aux_names
+    hashes = [one.get("sha256") for one in stored.record.get("aux_datasets", ())]
+    if name == own.get("name") or name in aux or foreign.sha256 in (own.get("sha256"), *hashes):
+        which = "the main dataset" if foreign.sha256 == own.get("sha256") else "a dataset"
         raise BadInput(f"{run}: {name} is {which} of this run, so scores on it are no zero-shot")
     channels = stored.record["in_channels"]
     if foreign.bundle.channels != channels:
@@ -96,15 +97,10 @@ def check_foreign(stored: StoredRun, foreign: ForeignSet) -> None:
         )
 
 
-def _aux_names(stored: StoredRun) -> tuple[str, ...]:
-    text = stored.options.aux_dataset
-    return () if text in ("", "none") else tuple(text.split(","))
-
-
 def _seen_patients(stored: StoredRun, aux: Sequence[str]) -> dict[str, list[Sequence[str]]]:
     """Patients the run was trained on or chosen by, with where the images of each case came from."""
     bundles = [(open_dataset(stored), ("train3d", "valid3d"))]
-    if getattr(stored.options, "dataset_train_all", False):
+    if stored.options.dataset_train_all:
         bundles = [(bundle, (*names, "test3d")) for bundle, names in bundles]
     for name in aux:
         ensure(name)
@@ -175,10 +171,20 @@ def seen_spacing(stored: StoredRun) -> tuple[float, float, float]:
     return (0.0 if stored.options.dims == 2 else d, h, w)
 
 
-def resampling_note(stored: StoredRun, foreign: ForeignSet, asked: Any) -> str:
-    """One sentence for the user where the set's voxels are of another size than the run's; else ""."""
+def asked_spacing(stored: StoredRun, foreign: ForeignSet) -> Sequence[float] | None:
+    """The run's `--dataset_spacing` for a set that does not say its own; it has to stand in then."""
+    says = all(case.spacing for case in foreign.bundle.cases[foreign.volumes])
+    return None if says else stored.options.dataset_spacing
+
+
+def resampling_note(stored: StoredRun, foreign: ForeignSet) -> str:
+    """One sentence for the user where the set's voxels are of another size than the run's; else "".
+
+    Raises:
+        BadInput: nothing says the set's spacing.
+    """
     wanted = seen_spacing(stored)
-    spacings = spacings_of(foreign.bundle, foreign.volumes, asked)
+    spacings = spacings_of(foreign.bundle, foreign.volumes, asked_spacing(stored, foreign))
     other = {s for s in spacings if _is_other(s, wanted)}
     if not other:
         return ""

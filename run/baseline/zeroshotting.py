@@ -36,6 +36,7 @@ from run.baseline.stored import (
 from run.baseline.zeroshot_set import (
     ForeignSet,
     about,
+    asked_spacing,
     check_foreign,
     labels_to_score,
     open_foreign,
@@ -181,7 +182,7 @@ def _jobs(
         todo = {n: ids for n, ids in fitting.items() if not _has(stored, folder, sets[n][0], ids)}
         outcome.had += len(fitting) - len(todo)
         for name in () if noted else todo:
-            if note := resampling_note(stored, sets[name][0], stored.options.dataset_spacing):
+            if note := resampling_note(stored, sets[name][0]):
                 print(f"note: {'/'.join(stored.folder.parts[-2:])}: {note}")
         noted = noted or bool(todo)
         if todo and (folder / WEIGHTS).exists():
@@ -259,7 +260,7 @@ def score_epoch(job: Job) -> dict[str, metric_files.Table]:
         data = volume_dataset(
             foreign.bundle,
             foreign.volumes,
-            asked_spacing=None if _says_spacing(foreign) else stored.options.dataset_spacing,
+            asked_spacing=asked_spacing(stored, foreign),
             device=machine.device,
             voxels="cpu",
         )
@@ -267,7 +268,3 @@ def score_epoch(job: Job) -> dict[str, metric_files.Table]:
         task = dataclasses.replace(task, predict=predict_as_learnt(stored, task.predict))
         tables[name] = evaluate(task, STAGE, machine, Processes(), quiet=True)
     return tables
-
-
-def _says_spacing(foreign: ForeignSet) -> bool:
-    return all(case.spacing for case in foreign.bundle.cases[foreign.volumes])

@@ -59,13 +59,13 @@ def answers(page, tmp_path, expression: str):
 SORT = """(() => {
   const table = document.querySelector("table");
   const names = () => [...table.tBodies[0].rows].map((row) => row.dataset.run);
-  const [run, dice] = table.querySelectorAll("thead button");
+  const [run, , , , dice] = table.querySelectorAll("thead button");
   const seen = {};
   dice.click(); seen.down = names(); seen.mark = dice.parentNode.getAttribute("aria-sort");
   dice.click(); seen.up = names();
   run.click(); seen.run = names(); seen.cleared = dice.parentNode.getAttribute("aria-sort");
   const fold = document.querySelectorAll("table")[2];
-  const first = fold.querySelectorAll("thead button")[2];
+  const first = fold.querySelectorAll("thead button")[5];
   first.click(); seen.lastDown = fold.tBodies[0].lastElementChild.dataset.run;
   first.click(); seen.lastUp = fold.tBodies[0].lastElementChild.dataset.run;
   return seen;

@@ -59,18 +59,23 @@ class Options:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Scores again what the options name; the first word is the mode even without a flag.
+    """Scores again what the options name; the first word is the mode even without a flag."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words and not words[0].startswith("-"):
+        words[0] = f"--mode={words[0]}"
+    score_again(
+        parse(Options, words, prog=".scripts/baseline/cmd/re_eval", description=DESCRIPTION).options
+    )
+
+
+def score_again(options: Options) -> None:
+    """Does it and prints what was done.
 
     Raises:
         BadInput: what was refused, or what disagrees with its stored scores, after all else is done.
     """
-    words = list(sys.argv[1:] if argv is None else argv)
-    if words and not words[0].startswith("-"):
-        words[0] = f"--mode={words[0]}"
-    options: Options = parse(
-        Options, words, prog=".scripts/baseline/cmd/re_eval", description=DESCRIPTION
-    ).options
-    from run.baseline.re_evaluating import re_evaluate, tell
+    from run.baseline.re_eval_outcome import tell
+    from run.baseline.re_evaluating import re_evaluate
 
     problems = tell(options.mode, re_evaluate(options))
     if problems:
