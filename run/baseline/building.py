@@ -20,6 +20,7 @@ from mos.io.layouts import CaseFiles, Found, find_msd, find_nnunet, find_pairs
 from mos.io.prepare import Preparation, working_grid
 from mos.shapes import format_numbers
 from run.baseline.model_arguments import TASK
+from run.baseline.pseudo.marks import refuse_pseudo_labels
 from run.baseline.sheet import write_sheet
 
 SHEET_CASES = 8
@@ -33,6 +34,7 @@ def build(options, targets: Mapping[str, tuple[Path, int | None]], command: list
     """
     found = _find(options)
     cases = found.cases
+    refuse_pseudo_labels(options.kind, [case.label for case in cases if case.label])
     patients = sorted({case.patient for case in cases})
     alone = (
         "" if options.patient else " (each case counts as a patient: no --patient pattern given)"

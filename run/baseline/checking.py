@@ -2,8 +2,10 @@
 
 import json
 import shlex
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -82,6 +84,8 @@ def _manifest_lines(bundle: Bundle) -> Iterator[str]:
         yield f"  spacing {text} mm (d,h,w)"
     yield "  labels " + ", ".join(f"{i} {name}" for i, name in bundle.label_names.items())
     preparation = ", ".join(f"{k} {v}" for k, v in manifest.get("preparation", {}).items())
+    if pseudo := manifest.get("pseudo"):
+        yield from _pseudo_lines(pseudo, manifest)
     yield f"  prepared with {preparation or 'nothing recorded'}"
     created = manifest.get("created", {})
     command = shlex.join(created.get("command", ()))
@@ -94,6 +98,15 @@ def _manifest_lines(bundle: Bundle) -> Iterator[str]:
             f"  WARNING: cropping cut off {sum(n for n, _ in cut)} labelled voxels in {len(cut)} cases, "
             f"{worst[0]} of them in {worst[1]}"
         )
+
+
+def _pseudo_lines(pseudo: Mapping[str, Any], manifest: Mapping[str, Any]) -> Iterator[str]:
+    """Who made the labels of a file of `cmd/pseudo-gen --step merge`."""
+    cases = [case for part in manifest.get("cases", {}).values() for case in part]
+    states = Counter(case.get("pseudo", {}).get("state", "original") for case in cases)
+    counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+    voxels = ", ".join(f"{count} {kind}" for kind, count in pseudo.get("voxels", {}).items())
+    yield f"  pseudo-labels of {pseudo.get('work')}: {counts} cases; voxels {voxels}"
 
 
 def _histogram(bundle: Bundle, name: str) -> dict[int, int]:

@@ -156,5 +156,6 @@ def _say_learned(work: Work, cases: Sequence[str]) -> None:
         before, after = np.mean(pairs, axis=0)
         print(
             f"what was learned: on {len(pairs)} corrected cases, dice with the corrected labels {before:.4f} by the "
-            f"teacher they were handed out with, {after:.4f} by this one (which may have trained on them)"
+            f"teacher they were handed out with, {after:.4f} by this one. (A correction begins "
+            "with the first one's labels, which favours it; this one may have trained on the corrected ones.)"
         )

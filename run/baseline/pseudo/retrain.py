@@ -59,7 +59,12 @@ def retrain_command(work: Work) -> tuple[dict[str, str], list[str]]:
             words += ["--aux_dataset_labels", before["aux_dataset_labels"] + ";"]
         if sets and before.get("aux_dataset_weight"):
             words += ["--aux_dataset_weight", before["aux_dataset_weight"] + ",1"]
-    words += ["--dir_postfix", f"[pseudo{len(work.state['merges'])}]"]
+    # What belonged to one start of the teacher's run is not asked of the new one.
+    for name, neutral in (("increase_epoch", "none"), ("start_epoch", "0")):
+        if before.get(name, neutral) != neutral:
+            words += [f"--{name}", neutral]
+    number = len(work.state["merges"])
+    words += ["--dir_postfix", f"[pseudo{number}]", "--note", f"{merged}, merge {number}"]
     return {"SETTING": record["setting"]}, words
 
 

@@ -37,6 +37,9 @@ from mos.folders import checkpoint_root
 
 STATE_NAME = "pseudo.json"
 FORMAT = 1
+# Label files say what they are wherever they are copied to; `pseudo.marks` reads it.
+MARK = "MOS pseudo-label"
+LABEL_FOLDERS = ("predicted", "learned", "accepted")
 _LISTS, _OBJECTS = ("rounds", "batches", "merges"), ("source", "labels", "cases")
 
 
@@ -169,6 +172,8 @@ def write_image(path: Path, image: Any) -> None:
     """Writes a `sitk.Image` whole or not at all."""
     import SimpleITK as sitk
 
+    if path.parent.name in LABEL_FOLDERS:
+        image.SetMetaData("ITK_FileNotes", MARK)  # NIfTI's `descrip`
     with atomic_path(path) as temporary:
         sitk.WriteImage(image, str(temporary), useCompression=True)
 

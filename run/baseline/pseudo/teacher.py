@@ -8,11 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mos.data.bundle import open_bundle
 from mos.engine.checkpoint import stored_epochs
 from mos.engine.metric_log import best_epoch, read_lines
 from mos.engine.record import file_hash
 from mos.errors import BadInput
-from mos.folders import RUN_RECORD, WEIGHTS, checkpoint_root, epoch_folder, setting_folder
+from mos.folders import (
+    RUN_RECORD,
+    WEIGHTS,
+    checkpoint_root,
+    dataset_path,
+    epoch_folder,
+    setting_folder,
+)
 from run.baseline.model_arguments import TASK
 from run.baseline.stored import StoredRun, open_dataset, open_stored
 
@@ -111,18 +119,25 @@ def check_together(teachers: Sequence[Teacher]) -> None:
 
 
 def taught_patients(teachers: Sequence[Teacher]) -> list[str] | None:
-    """The patients that the teachers were trained on, sorted; None where a dataset is gone or changed.
+    """The patients that the teachers learned from, sorted; None where a dataset is gone or changed.
+
+    Those of the main and the auxiliary sets, and at second hand those that the teachers of the
+    pseudo-labels among them were trained on.
 
     A run that is scored on one of them must not learn from these teachers' labels.
     """
     patients: set[str] = set()
     for teacher in teachers:
         try:
-            bundle = open_dataset(teacher.stored)
+            sets = [open_dataset(teacher.stored)]
+            for aux in teacher.stored.record.get("aux_datasets", ()):
+                sets.append(open_bundle(dataset_path(TASK, aux["name"]), "aux"))
         except BadInput as error:
             print(f"note: {teacher.name}: which patients it was trained on is unknown ({error})")
             return None
-        patients |= {case.patient for case in bundle.cases["train3d"]}
+        for bundle in sets:
+            patients |= {case.patient for case in bundle.cases["train3d"]}
+            patients |= set(bundle.manifest.get("pseudo", {}).get("teacher_patients") or ())
     return sorted(patients)
 
 
