@@ -100,6 +100,7 @@ def test_the_epochs_of_a_cell_come_from_file_shell_or_launcher_in_this_order(cel
         ("settings: [hart-0]", ["hart-0", "baseline-hart-0.pt", "cmd/build"]),
         ("settings: [phantom-tni]", ["phantom-tni", "did you mean phantom-tiny?"]),
         ("settings: [phantom-aux]", ["phantom-aux", "aux set", "phantom-0"]),
+        ("settings: [heart-4..0]", ["heart-4..0", "upwards"]),
         ("settings: []", ["settings is missing", "launchers: ["]),
         ("launchers: [", ["no YAML", "quotes"]),
     ],

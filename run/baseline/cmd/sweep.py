@@ -101,7 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     if options.slurm:
         return submit(cells, sweep_folder(file), options)
-    queued = [read_job(cell) for cell in cells if read_state(cell, jobs).name == "queued"]
+    queued = [job for job in map(read_job, cells) if job in (jobs or {})]
     if queued:
         ids = sorted({job.partition("_")[0] for job in queued})
         raise BadInput(

@@ -132,6 +132,8 @@ def _named(path: Path, key: str, entries: Any) -> list[_Level]:
             if not isinstance(name, str) or not name:
                 raise BadInput(f"{path}: {key}: needs names, found {name!r}")
             names = _folds(name) if key == "settings" else [name]
+            if not names:
+                raise BadInput(f"{path}: {key}: {name}: counts upwards, such as heart-0..4")
             levels += [_level(path, f"{key}: {name}", options or {}, one) for one in names]
     return levels
 

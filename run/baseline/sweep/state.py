@@ -17,6 +17,7 @@ from run.baseline.sweep.plan import Cell
 LOG, NOTES, JOB = "log.txt", "cell.json", "job.json"
 SLURM = "slurm"  # folder of submitit's files, in the sweep's
 STATES = ("finished", "running", "queued", "waiting", "stopped", "failed")
+_NOT_STARTED = ("PENDING", "REQUEUED", "REQUEUE_HOLD", "SUSPENDED")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +35,7 @@ def read_state(cell: Cell, queue: Mapping[str, str] | None = None) -> State:
 
     1. finished: run.json says so, and as many epochs are stored as the file asks for
     2. running: a living process holds the run's folder, or the cell's
-    3. queued: Slurm has its job (`queue`: job id -> Slurm's state; None: Slurm was not asked)
+    3. queued, running: Slurm has its job (`queue`: job id -> its state; None: Slurm was not asked)
     4. failed, stopped: how its last start ended
     5. waiting: anything else
     """
@@ -50,7 +51,8 @@ def read_state(cell: Cell, queue: Mapping[str, str] | None = None) -> State:
     notes, job = read_notes(cell), read_job(cell)
     if job and queue is not None:
         if job in queue:
-            return State(name="queued", remark=f"job {job} {queue[job].lower()}", **known)
+            name = "queued" if queue[job] in _NOT_STARTED else "running"
+            return State(name=name, remark=f"job {job} {queue[job].lower()}", **known)
         if notes.get("job") != job:
             said = last_line(_sweep_of(cell) / SLURM / f"{job}_0_log.err")
             gone = f"job {job} left the queue before it began"
