@@ -30,11 +30,16 @@ def epochs_text(stages: Mapping[int, str]) -> str:
         stage: [number for number, own in stages.items() if own == stage]
         for stage in ("wait", "time", "record")
     }
-    done = {"wait": "is left alone", "time": "is timed", "record": "recorded"}
-    parts = [
-        f"epoch {_span(numbers)} {done[stage]}" for stage, numbers in by_stage.items() if numbers
-    ]
-    text = ", ".join(parts)
+    done = {"wait": "left alone", "time": "timed", "record": "recorded"}
+    text = ", ".join(
+        (
+            f"epoch {numbers[0]} is {done[stage]}"
+            if len(numbers) == 1
+            else f"epochs {_span(numbers)} are {done[stage]}"
+        )
+        for stage, numbers in by_stage.items()
+        if numbers
+    )
     if len(stages) < 5:
         text += (
             f" (the whole schedule takes 5 epochs and this start trains {len(stages)}; "
@@ -68,7 +73,7 @@ def report(found: Mapping[str, Any]) -> dict[str, Any]:
         },
         "operators": {
             part: _costliest([one for one in found["recordings"] if one["part"] == part])
-            for part in sorted({one["part"] for one in found["recordings"]})
+            for part in dict.fromkeys(one["part"] for one in found["recordings"])
         },
     }
 

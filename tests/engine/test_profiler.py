@@ -97,10 +97,10 @@ def test_the_schedule_takes_what_epochs_there_are(first, last, stages):
 
 def test_a_start_too_short_for_the_schedule_says_so_and_how_to_mend_it():
     assert epochs_text(stages_of(1, 9)) == (
-        "epoch 1 is left alone, epoch 2 is timed, epoch 3-5 recorded"
+        "epoch 1 is left alone, epoch 2 is timed, epochs 3-5 are recorded"
     )
     short = epochs_text(stages_of(3, 4))
-    assert "epoch 3 is timed, epoch 4 recorded" in short
+    assert "epoch 3 is timed, epoch 4 is recorded" in short
     assert "takes 5 epochs and this start trains 2" in short and "--increase_epoch 5" in short
     assert "nothing to train" in epochs_text(stages_of(3, 2))
 
