@@ -60,7 +60,7 @@ def fit(
         network = processes.wrap(task.network, machine.device)
         for epoch in range(plan.first, plan.last + 1):
             with profiler.epoch(epoch):
-                with profiler.part(TRAIN):
+                with profiler.part(TRAIN, task.network):
                     table, line = train_epoch(
                         task,
                         network,
@@ -80,7 +80,7 @@ def fit(
                     "scaler": scaler.state_dict(),
                     "line": line,
                 }
-                with profiler.part(EVALUATE):
+                with profiler.part(EVALUATE, task.network):
                     with phase("saving"):
                         processes.on_first(
                             lambda: checkpoint.save_epoch(run, epoch, task.network, state, table)

@@ -17,7 +17,6 @@ TITLES = {
     "inference": "inference (evaluation)",
     "scoring": "scoring (metrics)",
     "saving": "saving",
-    RECORDING: "the recording itself",
     OTHER: "other",
 }
 
@@ -56,20 +55,21 @@ def report(found: Mapping[str, Any]) -> dict[str, Any]:
 
     Returns:
         `measured_epochs` and `shares`, by phase seconds and share of the whole, from epochs that were not
-        recorded where there are any; `operators`: per part the ten costliest, with calls and milliseconds
+        recorded where there are any, else without the `recording_seconds`; `operators`: per part the ten costliest, with calls and milliseconds
         per step and the share of all operators.
     """
     timed = [one for one in found["epochs"] if one["stage"] == "time"] or found["epochs"]
-    whole = sum(one["seconds"] for one in timed)
-    names = [*PHASES, RECORDING, OTHER]
+    recording = sum(one["phases"].get(RECORDING, 0.0) for one in timed)
+    whole = sum(one["seconds"] for one in timed) - recording
+    names = [*PHASES, OTHER]
     seconds = {name: sum(one["phases"].get(name, 0.0) for one in timed) for name in names}
     return {
         "measured_epochs": [one["epoch"] for one in timed],
         "seconds": whole,
+        "recording_seconds": recording,
         "shares": {
             name: {"seconds": value, "share": value / whole if whole else 0.0}
             for name, value in seconds.items()
-            if value or name != RECORDING
         },
         "operators": {
             part: _costliest([one for one in found["recordings"] if one["part"] == part])
@@ -110,16 +110,17 @@ def report_text(whole: Mapping[str, Any]) -> str:
     for name, one in whole["shares"].items():
         lines.append(f"  {TITLES[name]:<32}{one['seconds']:>10.3f}{one['share']:>9.1%}")
     lines.append(f"  {'in all':<32}{whole['seconds']:>10.3f}{1:>9.1%}")
-    if RECORDING in whole["shares"]:
+    if whole["recording_seconds"]:
         lines.append(
-            "  These epochs were recorded at the same time, which slows them: train 2 or more for better shares."
+            f"  Besides, recording them took {whole['recording_seconds']:.1f} s, and what is recorded is slower: "
+            "a start of 2 epochs or more times one that is not"
         )
     if machine["memory_of"] == "GPU":
         lines.append(
             "  The GPU was waited for at the end of each phase: phases that overlap otherwise add up here."
         )
     for part, table in whole["operators"].items():
-        what = "a training step" if part == "train" else "saving and scoring one case"
+        what = "a training step" if part == "train" else "saving and of scoring one case"
         head = f"costliest operators of {what}"
         lines += ["", f"{head:<54}{'calls':>8}{'own ms':>10}{'share':>9}"]
         lines += [

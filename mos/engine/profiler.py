@@ -4,7 +4,8 @@ The schedule is that of five epochs: the first is left alone (memory and kernels
 second is timed phase by phase with nothing else watching, the next three are recorded by torch.profiler.
 A recording slows what it records; that is why the shares of time come from the second. Of each recorded
 epoch the first `TRAIN_STEPS` steps are in one trace and the saving and the first `SCORED_CASES` scored
-cases in another: so a trace stays small however long an epoch is. With several processes rank 0 is
+cases in another, neither longer than `PASSES` passes through the network: so a trace stays small however
+long an epoch is and however many windows a volume has. With several processes rank 0 is
 profiled. A shorter run drops the waiting first, then the timing of its own, and says so.
 """
 
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from torch import nn
 
 from mos.engine.device import Machine
 from mos.engine.epochs import EpochPlan
@@ -29,6 +31,7 @@ WAIT, TIME, RECORD = "wait", "time", "record"
 RECORDED_EPOCHS = 3
 TRAIN_STEPS = 10
 SCORED_CASES = 1
+PASSES = 20
 TRAIN, EVALUATE = "train", "evaluate"
 _LIMITS = {TRAIN: TRAIN_STEPS, EVALUATE: SCORED_CASES}
 
@@ -40,7 +43,7 @@ class Profile(Protocol):
         """An epoch, from its first batch to its last score."""
         ...
 
-    def part(self, name: str) -> AbstractContextManager:
+    def part(self, name: str, network: nn.Module) -> AbstractContextManager:
         """A part of the epoch that gets a trace of its own: `train` or `evaluate`."""
         ...
 
@@ -51,7 +54,7 @@ class Off:
     def epoch(self, number: int) -> AbstractContextManager:
         return nullcontext()
 
-    def part(self, name: str) -> AbstractContextManager:
+    def part(self, name: str, network: nn.Module) -> AbstractContextManager:
         return nullcontext()
 
 
@@ -88,7 +91,11 @@ class Profiler:
         self._found: dict[str, Any] = {
             "machine": machine.record(),
             "stages": {str(number): stage for number, stage in stages.items()},
-            "trace_limits": {"train_steps": TRAIN_STEPS, "scored_cases": SCORED_CASES},
+            "trace_limits": {
+                "train_steps": TRAIN_STEPS,
+                "scored_cases": SCORED_CASES,
+                "passes": PASSES,
+            },
             "epochs": [],
             "recordings": [],
         }
@@ -120,17 +127,19 @@ class Profiler:
             print(f"{text}written to {self._logs}; .scripts/baseline/cmd/profile opens it")
 
     @contextmanager
-    def part(self, name: str) -> Iterator[None]:
+    def part(self, name: str, network: nn.Module) -> Iterator[None]:
         """Records the beginning of what is done inside, in an epoch whose turn it is."""
         if self._stages.get(self._number) != RECORD:
             yield
             return
         with self._watch.phase(RECORDING):
             self._recording = _Recording(self._machine, name, _LIMITS[name])
+        hook = network.register_forward_pre_hook(self._pass)
         try:
             yield
             self._keep()
         finally:
+            hook.remove()
             if self._recording is not None:  # stopped in the middle: there is nothing to keep
                 self._recording.stop()
                 self._recording = None
@@ -144,6 +153,11 @@ class Profiler:
         marked = torch.profiler.record_function(name) if self._recording else nullcontext()
         with self._watch.phase(name), marked:
             yield
+
+    def _pass(self, *_: Any) -> None:
+        """The network is about to be used: the last thing that can end a recording of many windows."""
+        if self._recording is not None and not self._recording.next_pass():
+            self._keep()
 
     def _keep(self) -> None:
         """Ends the recording and writes its trace; nothing happens when that is done already."""
@@ -178,6 +192,7 @@ class _Recording:
             activities.append(torch.profiler.ProfilerActivity.CUDA)
         self.part = part
         self.steps = 0
+        self._passes = 0
         self._limit = limit
         self.trace = torch.profiler.profile(
             activities=activities,
@@ -195,6 +210,11 @@ class _Recording:
             self.trace.step()
         self.steps += 1
         return True
+
+    def next_pass(self) -> bool:
+        """Begins a pass through the network; False when there were as many as it may see."""
+        self._passes += 1
+        return self._passes <= PASSES
 
     def stop(self) -> None:
         self.trace.stop()
