@@ -29,13 +29,13 @@ def original_affine(number=0):
     return affine
 
 
-def write_dataset(name="toy", *, kind="aux", label=None, annotated=(2,), cases=CASES, mark=None):
+def write_dataset(name="toy", *, kind="aux", label=None, annotated=(2,), cases=CASES, channels=1):
     """Writes a dataset file; `label` (d, h, w) is what is drawn in every case, padding left out."""
-    volumes = np.zeros((len(cases), 2, *SHAPE), np.uint8)
+    volumes = np.zeros((len(cases), channels + 1, *SHAPE), np.uint8)
     random = np.random.default_rng(0)
-    volumes[:, 0, 1:3] = random.integers(0, 255, (len(cases), 2, 8, 8))
+    volumes[:, :-1, 1:3] = random.integers(0, 255, (len(cases), channels, 2, 8, 8))
     if label is not None:
-        volumes[:, 1] = label
+        volumes[:, -1] = label
     records = [
         {
             "id": case,
@@ -51,7 +51,6 @@ def write_dataset(name="toy", *, kind="aux", label=None, annotated=(2,), cases=C
             "origin": ORIGIN,
             "intensity": [[0, 1]],
             "labels_cut": 0,
-            **(mark or {}),
         }
         for number, case in enumerate(cases)
     ]

@@ -99,6 +99,24 @@ def test_only_what_is_not_drawn_already_is_predicted_unless_asked(work):
     }
 
 
+def test_every_channel_is_shown_and_another_number_of_them_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("MOS_CACHE", str(tmp_path / "cache"))
+    path = write_dataset(channels=2)
+    teacher = Teacher({case: fat() for case in CASES})
+    teach(monkeypatch, teacher)
+    with pytest.raises(BadInput, match="toy: has 2 image channels, .* was trained on 1"):
+        generate(options(), begin(tmp_path))
+    teacher.stored.record["in_channels"] = 2
+    work = begin(tmp_path)
+    generate(options(), work)
+    hand_out(options(batch=1), work)
+    stored = torch.load(path)["train3d"][0, :, 1:3]
+    for channel, name in enumerate(("a_image.nii.gz", "a_image_0001.nii.gz")):
+        np.testing.assert_array_equal(load(work.batch_folder(1) / name), stored[channel])
+    bundle = open_bundle(merge(options(include_predicted=True), work), "aux")
+    assert torch.equal(bundle.tensors["train3d"][0, :2, 1:3], stored[:2])
+
+
 def test_a_name_that_differs_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("MOS_CACHE", str(tmp_path / "cache"))
     write_dataset(label=heart())

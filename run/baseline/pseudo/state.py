@@ -2,7 +2,7 @@
 
     .checkpoint/pseudo/<name>/
     ├── pseudo.json                     the state, written whole after every case
-    ├── images/<case>.nii.gz            what an annotator looks at; <case>_0001.nii.gz: further channels
+    ├── images/<case>.nii.gz            what an annotator looks at; further channels in images_0001/, ...
     ├── predicted/<case>.nii.gz         the teacher's labels, original labels kept
     ├── confidence/<case>.nii.gz        probability of the chosen label, 0-1
     ├── learned/<case>.nii.gz           a later teacher's labels of a case that is corrected already
@@ -69,7 +69,7 @@ class Work:
 
     def path(self, part: str, case: str, channel: int = 0) -> Path:
         """A file of a case: `part` is images, predicted, confidence, learned or accepted."""
-        return self.folder / part / f"{case}{f'_{channel:04d}' if channel else ''}.nii.gz"
+        return self.folder / (f"{part}_{channel:04d}" if channel else part) / f"{case}.nii.gz"
 
     def batch_folder(self, number: int) -> Path:
         return self.folder / f"batch-{number:03d}"
