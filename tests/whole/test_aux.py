@@ -68,11 +68,15 @@ def test_two_processes_train_on_the_same_samples_as_one(press, both):
     options = (*AUX, "--partial_labels", "mask")
     for process in start_processes(press, 2, *options, MOS_MODEL_NORM="instance"):
         end(process, 0)
-    for one, two in zip(lines(press.run(RUN)), lines(both.run(RUN)), strict=True):
-        keys = [key for key in one if "loss" in key]
-        assert len(keys) == (9 if one["stage"] == "train" else 1)
-        for key in keys:
-            assert one[key] == pytest.approx(two[key], abs=1e-4), key
+    tables = [
+        torch.load(one.run(RUN) / "epoch-0001" / "train-metrics.pt", weights_only=True)
+        for one in (press, both)
+    ]
+    assert len(tables[0]) == 9
+    for key, losses in tables[0].items():
+        # The first batches to rounding; what rounding does to the weights grows from there.
+        assert torch.allclose(losses[:3], tables[1][key][:3], atol=1e-5), key
+        assert torch.allclose(losses, tables[1][key], atol=2e-3), key
 
 
 def test_what_a_run_trained_on_may_not_change(both):
