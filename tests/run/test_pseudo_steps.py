@@ -67,6 +67,20 @@ def test_a_user_who_only_presses_enter_is_led_through_the_loop(tmp_path, capsys)
     assert "next      --step retrain" in capsys.readouterr().out
 
 
+def test_where_runs_of_several_datasets_are_stored_the_user_names_one_once(tmp_path, monkeypatch):
+    for setting in ("here", "there"):
+        (tmp_path / f"baseline-{setting}" / "unet-2d-none").mkdir(parents=True)
+        (tmp_path / f"baseline-{setting}" / "unet-2d-none" / "run.json").write_text("{}")
+    teacher, asked = Teacher({case: fat() for case in CASES}, name="there/unet-2d-none"), []
+    teach(monkeypatch, teacher)
+    choose = lambda options: asked.append(options.setting) or [teacher]  # noqa: E731
+    monkeypatch.setattr("run.baseline.pseudo.generate.choose_teachers", choose)
+    user = User("g", "there", "g", "q")
+    run_steps(options(pseudo_dataset="toy", pseudo_dataset_key="train3d"), user)
+    assert asked == [("there",), ("there",)]
+    assert user.questions[1] == "The runs on which dataset may predict? (here, there) [here] "
+
+
 def test_a_refusal_is_shown_and_the_user_goes_on(capsys):
     user = User("m", "x", "quit")
     run_steps(options(pseudo_dataset="toy", pseudo_dataset_key="train3d"), user)

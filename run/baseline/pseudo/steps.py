@@ -1,5 +1,6 @@
 """Runs a step of pseudo-labelling, or on a terminal leads through them."""
 
+import dataclasses
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,7 @@ from run.baseline.pseudo.state import (
 )
 from run.baseline.pseudo.status import describe, next_step
 from run.baseline.pseudo.take_back import take_back
+from run.baseline.pseudo.teacher import settings_with_runs
 
 STEPS = ("generate", "hand_out", "take_back", "merge", "retrain", "status")
 Ask = Callable[[str], str]
@@ -88,7 +90,7 @@ def _run(step: str, options: Any, work: Work, ask: Ask | None) -> None:
     if options.yes:
         agree = lambda text: True  # noqa: E731
     if step == "generate":
-        generate(options, work)
+        generate(_with_teachers(options, work, ask), work)
     elif step == "status":
         print(*describe(work), sep="\n")
         return
@@ -105,6 +107,21 @@ def _run(step: str, options: Any, work: Work, ask: Ask | None) -> None:
         retrain(options, work, agree)
     if options.step:
         print(f"next: --step {next_step(work)}")
+
+
+def _with_teachers(options: Any, work: Work, ask: Ask | None) -> Any:
+    """The options with a setting to find the teacher in: that of the round before, or as answered."""
+    if options.run or options.setting:
+        return options
+    if work.round:
+        names = [teacher["name"] for teacher in work.state["rounds"][-1]["teachers"]]
+        settings = tuple(dict.fromkeys(name.partition("/")[0] for name in names))
+        return dataclasses.replace(options, setting=settings)
+    known = settings_with_runs()
+    if ask is None or len(known) < 2:
+        return options
+    answer = ask(f"The runs on which dataset may predict? ({', '.join(known)}) [{known[0]}] ")
+    return dataclasses.replace(options, setting=(answer.strip() or known[0],))
 
 
 def originals(work: Work) -> Callable[[str], np.ndarray]:
@@ -183,5 +200,13 @@ def _open(options: Any, folder: Path) -> Work:
 
 
 def terminal() -> Ask | None:
-    """How to ask: by standard input where that is a terminal."""
-    return input if sys.stdin is not None and sys.stdin.isatty() else None
+    """How to ask: by standard input where that is a terminal; Ctrl-D means quit, or no."""
+
+    def ask(question: str) -> str:
+        try:
+            return input(question)
+        except EOFError:
+            print()
+            return "q"
+
+    return ask if sys.stdin is not None and sys.stdin.isatty() else None

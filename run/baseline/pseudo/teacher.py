@@ -147,13 +147,11 @@ def _learnt(stored: StoredRun) -> Mapping[int, str]:
 
 def _runs_of(settings: Sequence[str]) -> list[Path]:
     """The runs on some main datasets; on all there are, where none is named and there is one."""
-    root = checkpoint_root()
     if not settings:
-        there = root.iterdir() if root.is_dir() else ()
-        names = sorted(f.name for f in there if f.name.startswith(f"{TASK}-") and _runs_in(f))
-        settings = [name.removeprefix(f"{TASK}-") for name in names]
+        settings = settings_with_runs()
         if len(settings) != 1:
-            known = f"there are: {', '.join(settings)}" if settings else f"{root} holds none yet"
+            there = f"there are: {', '.join(settings)}"
+            known = there if settings else f"{checkpoint_root()} holds none yet"
             raise BadInput(
                 "--setting is missing: the runs on which main dataset may predict? Scores of different "
                 f"sets do not compare; {known}. Give --setting <name>, or --run <folder>"
@@ -165,6 +163,14 @@ def _runs_of(settings: Sequence[str]) -> list[Path]:
             "first, or give --run <folder>"
         )
     return runs
+
+
+def settings_with_runs() -> list[str]:
+    """The main datasets that have runs, sorted."""
+    root = checkpoint_root()
+    folders = sorted(root.iterdir()) if root.is_dir() else []
+    names = [f.name for f in folders if f.name.startswith(f"{TASK}-") and _runs_in(f)]
+    return [name.removeprefix(f"{TASK}-") for name in names]
 
 
 def _runs_in(folder: Path) -> list[Path]:
