@@ -10,9 +10,6 @@ import numpy as np
 ANISOTROPIC = 3.0
 ROTATION_IN_PLANE, ROTATION_OUT_OF_PLANE = math.radians(30), math.radians(15)
 SCALE = (0.8, 1.25)
-# The rest keep their voxels: interpolation blurs images, and a network that never sees a sharp one
-# underfits the sharp ones it is scored on.
-TURNED_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -50,6 +47,7 @@ def draw_sample(
     spacing: Sequence[float],
     deep_maxscale: int = 1,
     flip_axes: str = "hw",
+    turned_share: float = 0.5,
 ) -> Draw:
     """Draws one sample; the same arguments give the same sample on every machine.
 
@@ -61,6 +59,9 @@ def draw_sample(
         spacing: mm per voxel along the axes of the crop.
         deep_maxscale: (d, h, w) crops take every s-th slice, s drawn from 1 .. this.
         flip_axes: axes that may be mirrored, letters out of d, h, w.
+        turned_share: share of the samples that are rotated and scaled. The rest keep their voxels:
+            interpolation blurs images, and a network that never sees a sharp one underfits those it
+            is scored on.
     """
     random = np.random.Generator(np.random.PCG64(seed))
     dims = len(crop_size)
@@ -74,7 +75,7 @@ def draw_sample(
     centre = np.array(
         [_centre(random, level, one, size) for one, size in zip(box, extent, strict=True)]
     )
-    matrix = _geometry(random, spacing, flip_axes) if level >= 2 else np.eye(dims)
+    matrix = _geometry(random, spacing, flip_axes, turned_share) if level >= 2 else np.eye(dims)
     if dims == 3:
         matrix[:, 0] *= stride
     if level < 3:
@@ -106,13 +107,15 @@ def _maybe(
     return value if random.random() < chance else off
 
 
-def _geometry(random: np.random.Generator, spacing: Sequence[float], flip_axes: str) -> np.ndarray:
+def _geometry(
+    random: np.random.Generator, spacing: Sequence[float], flip_axes: str, turned_share: float
+) -> np.ndarray:
     """Flips, rotation and scaling as a matrix in voxels; rotation is rigid in millimetres."""
     dims = len(spacing)
     mm = np.diag(np.asarray(spacing, dtype=float))
     flat = dims == 3 and spacing[0] > ANISOTROPIC * min(spacing[1:])
     matrix, scales = np.eye(dims), np.ones(dims)
-    if random.random() < TURNED_SHARE:
+    if random.random() < turned_share:
         planes = [(dims - 2, dims - 1)] if dims == 2 or flat else [(1, 2), (0, 1), (0, 2)]
         for first, second in planes:
             in_plane = (first, second) == (dims - 2, dims - 1)

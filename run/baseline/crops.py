@@ -32,6 +32,7 @@ class Cut:
     level: int
     deep_maxscale: int
     flip_axes: str
+    turned_share: float = 0.5
     empty_slices: float = 0.0  # 2-D: slices without a label, at most, for each one with a label
     device: torch.device  # of the batches
     voxels: torch.device  # of what they are cut from
@@ -69,6 +70,7 @@ class CropDataset:
                     spacing=self.spacings[index],
                     deep_maxscale=cut.deep_maxscale,
                     flip_axes=cut.flip_axes,
+                    turned_share=cut.turned_share,
                 )
                 for index, seed in zip(indices, seeds, strict=True)
             ]

@@ -152,6 +152,11 @@ class DataArguments(TrainingOptions):
         "hw",
         "axes that levels 2 and 3 may mirror, letters out of d, h, w; w alone where up is not down",
     )
+    image_turned_share: float = option(
+        0.5,
+        "share of the samples that levels 2 and 3 rotate and scale, 0 to 1; more against overfitting, "
+        "less for short trainings",
+    )
 
     @property
     def dims(self) -> int:
@@ -198,6 +203,8 @@ class DataArguments(TrainingOptions):
             raise BadInput(
                 f"--image_flip_axes {self.image_flip_axes}: needs letters out of d, h, w"
             )
+        if not 0 <= self.image_turned_share <= 1:
+            raise BadInput(f"--image_turned_share {self.image_turned_share}: needs 0 to 1")
         if not 0 <= self.dataset_empty_slices < float("inf"):
             raise BadInput(f"--dataset_empty_slices {self.dataset_empty_slices}: needs 0 or more")
         if self.dataset_crop_deep_maxscale < 1:

@@ -92,6 +92,7 @@ def make_task(
         level=options.image_enhance_level,
         deep_maxscale=options.dataset_crop_deep_maxscale,
         flip_axes=options.image_flip_axes,
+        turned_share=options.image_turned_share,
         empty_slices=options.dataset_empty_slices,
         device=machine.device,
         voxels=voxels,

@@ -118,3 +118,20 @@ def test_strided_slices_are_whole_slices_of_the_image(level, start, stop):
 def test_a_stride_changes_nothing_within_the_slices():
     one = draw(0, 1, box=((0, 40), (0, 16), (0, 16)), deep_maxscale=4)
     assert (one.matrix[1:, 1:] == np.eye(2)).all()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_as_many_samples_are_turned_as_asked_for(share):
+    draws = [
+        draw_sample(
+            seed,
+            level=3,
+            box=[(0, 20), (0, 20)],
+            crop_size=(8, 8),
+            spacing=(1.0, 1.0),
+            flip_axes="",
+            turned_share=share,
+        )
+        for seed in range(400)
+    ]
+    assert abs(sum(draw.moves_grid for draw in draws) / 400 - share) < 0.07
