@@ -111,6 +111,18 @@ def _dice_loss(chance: Tensor, right: Tensor, target: Tensor) -> Tensor:
     overlap = torch.stack([(right * mask).sum(1) for mask in masks], 1)
     true_size = torch.stack([mask.sum(1) for mask in masks], 1)
     size = chance.sum(2)[:, 1:]
+    return soft_dice_loss(overlap, size, true_size, n).mean(1)
+
+
+def soft_dice_loss(
+    overlap: Tensor, size: Tensor, true_size: Tensor, voxels: int | Tensor
+) -> Tensor:
+    """The Dice loss of `dice_ce_samples` from its sums, of present and of absent labels.
+
+    Args:
+        overlap, size, true_size: I, P and T, of one shape.
+        voxels: N.
+    """
     present = 1 - (2 * overlap + SMOOTH) / (size + true_size + SMOOTH)
-    absent = size / (size + ABSENT_PART * n)
-    return torch.where(true_size > 0, present, absent).mean(1)
+    absent = size / (size + ABSENT_PART * voxels)
+    return torch.where(true_size > 0, present, absent)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mos.losses.dice_ce import ABSENT_PART, SMOOTH, check_shapes, dice_ce_samples, in_order
+from mos.losses.dice_ce import check_shapes, dice_ce_samples, in_order, soft_dice_loss
 from mos.losses.marginal import Annotated, annotated_groups, marginal_logits, marginal_segment
 
 
@@ -65,7 +65,6 @@ def _partial(
     for column, mask in zip(columns, masks):
         chance = log_chance[:, column].exp() * kept
         overlap, size, true_size = (chance * mask).sum(1), chance.sum(1), mask.sum(1)
-        present = 1 - (2 * overlap + SMOOTH) / (size + true_size + SMOOTH)
-        absent = size / (size + ABSENT_PART * kept_size.clamp_min(1))
-        dice_loss = dice_loss + torch.where(true_size > 0, present, absent) / len(columns)
+        one = soft_dice_loss(overlap, size, true_size, kept_size.clamp_min(1))
+        dice_loss = dice_loss + one / len(columns)
     return {"dice_loss": dice_loss, "ce_loss": ce_loss}

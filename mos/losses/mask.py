@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mos.losses.dice_ce import ABSENT_PART, SMOOTH, check_shapes, in_order
+from mos.losses.dice_ce import check_shapes, in_order, soft_dice_loss
 from mos.losses.marginal import Annotated, annotated_groups
 
 
@@ -55,9 +55,7 @@ def mask_samples(logits: Tensor, segment: Tensor, annotated: Annotated) -> dict[
 def _dice_loss(chance: Tensor, target: Tensor) -> Tensor:
     """(bs,) Dice loss of one label; chance and target (bs, n)."""
     overlap, size, true_size = (chance * target).sum(1), chance.sum(1), target.sum(1)
-    present = 1 - (2 * overlap + SMOOTH) / (size + true_size + SMOOTH)
-    absent = size / (size + ABSENT_PART * chance.shape[1])
-    return torch.where(true_size > 0, present, absent)
+    return soft_dice_loss(overlap, size, true_size, chance.shape[1])
 
 
 def mask_probabilities(logits: Tensor, labels: Sequence[int]) -> Tensor:
