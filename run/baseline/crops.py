@@ -3,9 +3,10 @@
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -129,11 +130,15 @@ class JoinedDataset:
         alone = len({part.set for part in self.parts}) == 1
         return {"case": case if alone else f"{self.parts[part].set}: {case}"}
 
+    @cached_property
+    def _ends(self) -> list[int]:
+        """The index behind the last sample of each part."""
+        return list(accumulate(map(len, self.parts)))
+
     def _part(self, index: int) -> tuple[int, int]:
         """Which part holds an index, and its row there."""
-        ends = np.cumsum([len(part) for part in self.parts])
-        part = bisect_right(ends, index)
-        return part, index - int(ends[part] - len(self.parts[part]))
+        part = bisect_right(self._ends, index)
+        return part, index - self._ends[part] + len(self.parts[part])
 
 
 def train_dataset(
