@@ -8,6 +8,7 @@ from typing import Literal
 from mos.arguments import option, parse
 from mos.errors import BadInput, run_main
 from mos.metrics.tolerance import parse_tolerances
+from run.baseline.scoring_arguments import ScoringArguments
 
 DESCRIPTION = (
     "Scores stored epochs again, without training. Give the mode first:\n"
@@ -24,37 +25,21 @@ MODES = ("complete", "normal", "force")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(ScoringArguments):
     """What to score again, and where to compute."""
 
     mode: Literal["", "complete", "normal", "force"] = option(
         "", "complete, normal or force; the flag may be left out"
     )
-    run: tuple[str, ...] = option(
-        (), "run folders (quote them), or a setting's folder; none: all of .checkpoint"
-    )
-    setting: tuple[str, ...] = option(
-        (), "all runs on these datasets: acdc-0, or acdc for its folds"
-    )
     nsd_tolerance: str = option(
         "", "mm of nsd, such as 2 or 2,3:1.5 (1.5 for label 3); empty: as each run says"
     )
-    jobs: int = option(0, "processes; 0: one for each core, or one where a GPU computes")
-    device: str = option("auto", "auto, cpu, cuda or cuda:1")
-    precision: str = option(
-        "auto",
-        "auto, fp32, bf16 or fp16; auto: as the run was trained, or fp32 where this device cannot",
-    )
-    threads: int = option(0, "CPU threads of each process; 0: the cores shared out")
 
     def check(self) -> None:
         """Raises BadInput for what can be seen without reading runs."""
         if not self.mode:
             raise BadInput("say how: .scripts/baseline/cmd/re_eval complete (or normal, or force)")
-        if self.jobs < 0:
-            raise BadInput(f"--jobs {self.jobs}: needs 0 or more")
-        if self.precision not in ("auto", "fp32", "bf16", "fp16"):
-            raise BadInput(f"--precision {self.precision}: needs auto, fp32, bf16 or fp16")
+        super().check()
         parse_tolerances(self.nsd_tolerance)
 
 

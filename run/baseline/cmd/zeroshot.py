@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from mos.arguments import REQUIRED, option, parse
 from mos.errors import BadInput, run_main
+from run.baseline.scoring_arguments import ScoringArguments
 
 DESCRIPTION = (
     "Scores every stored run, or those named, on datasets it was not trained for, and writes\n"
@@ -18,7 +19,7 @@ DESCRIPTION = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(ScoringArguments):
     """Which runs on which sets, and where to compute."""
 
     zeroshot_dataset: str = option(
@@ -27,23 +28,10 @@ class Options:
     zeroshot_dataset_labels: str = option(
         "", "ids to score, such as 2-4; one list per set, joined by ';'; empty: all that can be"
     )
-    run: tuple[str, ...] = option(
-        (), "run folders (quote them), or a setting's folder; none: all of .checkpoint"
-    )
-    setting: tuple[str, ...] = option(
-        (), "all runs on these datasets: acdc-0, or acdc for its folds"
-    )
     epoch: str = option(
         "best",
         "best (by validation), latest, the number of a stored epoch, or all that have weights",
     )
-    jobs: int = option(0, "processes; 0: one for each core, or one where a GPU computes")
-    device: str = option("auto", "auto, cpu, cuda or cuda:1")
-    precision: str = option(
-        "auto",
-        "auto, fp32, bf16 or fp16; auto: as the run was trained, or fp32 where this device cannot",
-    )
-    threads: int = option(0, "CPU threads of each process; 0: the cores shared out")
 
     def check(self) -> None:
         """Raises BadInput for what can be seen without reading runs."""
@@ -53,10 +41,7 @@ class Options:
             raise BadInput(
                 f"--zeroshot_dataset {self.zeroshot_dataset!r}: needs names joined by ','"
             )
-        if self.jobs < 0:
-            raise BadInput(f"--jobs {self.jobs}: needs 0 or more")
-        if self.precision not in ("auto", "fp32", "bf16", "fp16"):
-            raise BadInput(f"--precision {self.precision}: needs auto, fp32, bf16 or fp16")
+        super().check()
 
 
 def main(argv: Sequence[str] | None = None) -> None:
