@@ -25,11 +25,11 @@ def fold_differences(runs: Sequence[Run]) -> list[str]:
     Returns:
         Such as `learning_rate 0.001 (folds 0, 2), 0.005 (fold 1)`; [] where all are alike.
     """
-    facts = {run.fold or run.setting: _facts(run) for run in runs if run.record}
+    told = {run.fold or run.setting: facts(run) for run in runs if run.record}
     found = []
-    for key in dict.fromkeys(key for of in facts.values() for key in of):
+    for key in dict.fromkeys(key for of in told.values() for key in of):
         folds = defaultdict(list)
-        for fold, of in facts.items():
+        for fold, of in told.items():
             folds[of.get(key, UNKNOWN)].append(fold)
         if len(folds) > 1:
             parts = [
@@ -69,16 +69,16 @@ def option_changes(record: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _facts(run: Run) -> dict[str, str]:
-    """What is compared between folds, as text. A fold's own name in a value is no difference."""
+def facts(run: Run) -> dict[str, str]:
+    """What is compared between trainings, as text. A fold's own name in a value is no difference."""
     record = run.record
     options = _mapping(record.get("options"))
-    facts = {key: value for key, value in options.items() if key not in INCIDENTAL}
+    told = {key: value for key, value in options.items() if key not in INCIDENTAL}
     for part in ("identity", "preparation"):
-        facts |= {f"{part}.{key}": value for key, value in _mapping(record.get(part)).items()}
+        told |= {f"{part}.{key}": value for key, value in _mapping(record.get(part)).items()}
     # schedule_epochs as resolved: the option of this name may be 0, for automatic.
-    facts |= {key: record[key] for key in ("eval_labels", "schedule_epochs") if key in record}
-    texts = {key: _text(value) for key, value in facts.items()}
+    told |= {key: record[key] for key in ("eval_labels", "schedule_epochs") if key in record}
+    texts = {key: _text(value) for key, value in told.items()}
     if run.fold:
         texts = {k: text.replace(run.setting, f"{run.dataset}-*") for k, text in texts.items()}
     return texts
