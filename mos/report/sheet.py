@@ -1,0 +1,157 @@
+"""The scores of one dataset and stage as arrays, ready to be paired by case id."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from mos.report.metric import KEYS
+from mos.report.seeds import Contender
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sheet:
+    """Scores of contenders (k) on cases (n) of patients, for labels (L) and metrics (M, as KEYS).
+
+    A unit (u) is a case in a fold: in a test every case has one, in a zero-shot set one per fold.
+    Cases are sorted by patient, units by case.
+    """
+
+    dataset: str
+    stage: str
+    contenders: tuple[Contender, ...]  # those with scores here
+    cases: tuple[str, ...]
+    patient: np.ndarray  # (n,) whose case, 0.. without gaps, in the order of the patients' names
+    labels: tuple[int, ...]
+    label_names: tuple[str, ...]
+    runs_of: tuple[np.ndarray, ...]  # (k,) arrays of indices along the first axis of `values`
+    values: np.ndarray  # (runs, u, L, M), nan: nothing to score, not scored or not known
+    unit_case: np.ndarray  # (u,) index of its case
+    # (k, n, L, M): every run of the contender has a verdict, which may be that there is nothing.
+    known: np.ndarray
+
+    def case_values(self, which: Sequence[int], mask: np.ndarray) -> np.ndarray:
+        """Scores of the contenders `which`, counting only cells of `mask` (n, L, M).
+
+        As the tables count: the mean over labels, then over the folds that scored the case, then
+        over seeds; nan is left out of each, inf makes it inf.
+
+        Returns:
+            (len(which), n, M).
+        """
+        labels = mask.any(axis=(0, 2))  # one label's sheet need not walk through all of them
+        mask = mask[:, labels]
+        found = np.empty((len(which), len(self.cases), mask.shape[-1]))
+        for place, contender in enumerate(which):
+            per_run = [self._of_run(run, labels, mask) for run in self.runs_of[contender]]
+            found[place] = per_run[0] if len(per_run) == 1 else known_mean(np.stack(per_run), 0)
+        return found
+
+    def run_values(self, contender: int) -> np.ndarray:
+        """(seeds, n, M): as `case_values`, each run of one contender by itself."""
+        mask = self.known[contender]
+        every = np.ones(len(self.labels), bool)
+        return np.stack([self._of_run(run, every, mask) for run in self.runs_of[contender]])
+
+    def _of_run(self, run: int, labels: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        units = np.where(mask[self.unit_case], self.values[run][:, labels], np.nan)
+        means = known_mean(units, 1)
+        if len(self.unit_case) == len(self.cases):
+            return means
+        return grouped_mean(means, self.unit_case, len(self.cases))
+
+
+def sheets(rows: pd.DataFrame, contenders: Sequence[Contender]) -> list[Sheet]:
+    """One sheet per dataset and stage of `rows` (the frame of `collect`), in their order."""
+    rows = rows[(rows["state"] != "not scored").to_numpy(bool)]
+    if not len(rows):
+        return []
+    names = "dataset stage run case fold patient label".split()
+    coded = {key: pd.factorize(rows[key], sort=True) for key in names}
+    values, state = rows[list(KEYS)].to_numpy(float), rows["state"].to_numpy()
+    label_name = rows["label_name"].to_numpy()
+    stages = coded["stage"][1]
+    group = coded["dataset"][0] * len(stages) + coded["stage"][0]
+    order = np.argsort(group, kind="stable")
+    found = []
+    for where in np.split(order, np.flatnonzero(np.diff(group[order])) + 1):
+        code = {key: np.asarray(coded[key][0][where]) for key in names}
+        dataset = str(coded["dataset"][1][code["dataset"][0]])
+        runs, run = np.unique(code["run"], return_inverse=True)
+        at = {str(coded["run"][1][number]): place for place, number in enumerate(runs)}
+        mine = [
+            one for one in contenders if one.dataset == dataset and all(r in at for r in one.runs)
+        ]
+        cases, patient, unit_case, unit = _cases(code["case"], code["patient"], code["fold"])
+        labels, first, label = np.unique(code["label"], return_index=True, return_inverse=True)
+        shape = (len(runs), len(unit_case), len(labels))
+        table = np.full((*shape, len(KEYS)), np.nan)
+        table[run, unit, label] = values[where]
+        verdict = np.zeros(table.shape, bool)
+        absent = state[where] == "absent"
+        verdict[run, unit, label] = ~np.isnan(values[where]) | absent[:, None]
+        starts = np.flatnonzero(np.diff(unit_case, prepend=-1))
+        per_case = np.logical_or.reduceat(verdict, starts, axis=1)
+        runs_of = tuple(np.array([at[name] for name in one.runs]) for one in mine)
+        if not mine:
+            continue
+        found.append(
+            Sheet(
+                dataset=dataset,
+                stage=str(stages[code["stage"][0]]),
+                contenders=tuple(mine),
+                cases=tuple(str(coded["case"][1][number]) for number in cases),
+                patient=patient,
+                labels=tuple(int(coded["label"][1][number]) for number in labels),
+                label_names=tuple(str(label_name[where[place]]) for place in first),
+                runs_of=runs_of,
+                values=table,
+                unit_case=unit_case,
+                known=np.stack([per_case[of].all(axis=0) for of in runs_of]),
+            )
+        )
+    return found
+
+
+def known_mean(values: np.ndarray, axis: int) -> np.ndarray:
+    """Means along an axis, nan left out; nan where nothing is left, inf where one is inf."""
+    known = ~np.isnan(values)
+    count = known.sum(axis=axis)
+    total = np.where(known, values, 0).sum(axis=axis)
+    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+
+
+def grouped_mean(values: np.ndarray, group: np.ndarray, count: int) -> np.ndarray:
+    """`known_mean` of `values` (n, ...) over each of `count` groups; `group` (n,) is sorted, no gaps.
+
+    Returns:
+        (count, ...).
+    """
+    if len(group) == count:
+        return values
+    starts = np.flatnonzero(np.diff(group, prepend=-1))
+    known = ~np.isnan(values)
+    total = np.add.reduceat(np.where(known, values, 0), starts, axis=0)
+    number = np.add.reduceat(known.astype(float), starts, axis=0)
+    return np.divide(total, number, out=np.full(total.shape, np.nan), where=number > 0)
+
+
+def _cases(
+    case: np.ndarray, patient: np.ndarray, fold: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Numbers cases by patient and units by case.
+
+    Returns:
+        (n,) codes of the cases; (n,) patient of each, without gaps; (u,) case of each unit; the unit
+        of each row.
+    """
+    codes, first = np.unique(case, return_index=True)
+    order = np.lexsort((codes, patient[first]))
+    cases = codes[order]
+    _, patients = np.unique(patient[first][order], return_inverse=True)
+    place = np.empty(len(codes), int)
+    place[order] = np.arange(len(codes))
+    of_row = place[np.searchsorted(codes, case)]
+    units, unit = np.unique(of_row * (fold.max() + 1) + fold, return_inverse=True)
+    return cases, patients, units // (fold.max() + 1), unit
