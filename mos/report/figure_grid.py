@@ -1,0 +1,154 @@
+"""Rows and columns of pictures at their true proportions, with headings, corners and a legend."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mos.report.figure_canvas import Page, legend_height, line_height
+from mos.report.figure_tile import Tile
+
+MARGIN, SPACE = 2.0, 0.7  # mm around the figure, and between its pictures
+_TITLE, _HEAD = 8.0, 7.0  # points
+_TAIL = 0.55  # mm that letters such as p reach below their line
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Cell:
+    """A picture and what is written on it."""
+
+    tile: Tile
+    size: tuple[float, float]  # (h, w) mm of the patient
+    corner: str = ""  # upper left
+    score: str = ""  # lower left
+    bold: bool = False  # the score
+    bar: bool = False  # a scale bar
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A place without a picture, and why."""
+
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """A figure; a cell that is None stays white."""
+
+    cells: Sequence[Sequence[Cell | Gap | None]]  # by rows
+    columns: Sequence[str] = ()  # headings above the columns
+    captions: Sequence[Sequence[str]] = ()  # headings above every cell instead, by rows
+    rows: Sequence[str] = ()  # headings at the left
+    title: Sequence[str] = ()  # lines above everything, the first one bold
+    legend: Sequence[tuple[str, np.ndarray]] = ()  # names and colours
+    # Every row as wide as the figure, whatever it shows; else one scale for the whole figure.
+    own_scales: bool = False
+
+
+def draw(grid: Grid, tile_mm: float, dpi: int) -> Page:
+    """Puts a figure together.
+
+    Args:
+        tile_mm: width of a column on the page.
+        dpi: pixels per inch of PNG files.
+    """
+    count = max(map(len, grid.cells))
+    scales = _scales(grid, tile_mm)
+    heights = [_row_height(row, scale, tile_mm) for row, scale in zip(grid.cells, scales)]
+    left = MARGIN + (line_height(_HEAD) + SPACE if grid.rows else 0)
+    inner = count * tile_mm + (count - 1) * SPACE
+    scratch = Page(left + inner + MARGIN, 10, 100)
+
+    title = [
+        (line, number == 0)
+        for number, text in enumerate(grid.title)
+        for line in scratch.wrap(text, inner, _TITLE, number == 0)
+    ]
+    heads = [scratch.wrap(text, tile_mm - SPACE, _HEAD) for text in grid.columns]
+    captions = [
+        [scratch.wrap(text, tile_mm - SPACE, _HEAD) for text in row] for row in grid.captions
+    ]
+    above = [_lines_height(row) for row in captions] or [0.0] * len(heights)
+    top = MARGIN + len(title) * line_height(_TITLE) + _lines_height(heads)
+    below = legend_height(grid.legend, inner)
+    total = top + sum(heights) + sum(above) + (len(heights) - 1) * SPACE + MARGIN
+    page = Page(left + inner + MARGIN, total + (below + SPACE if below else 0), dpi)
+
+    for number, (line, bold) in enumerate(title):
+        y = MARGIN + (number + 0.75) * line_height(_TITLE)
+        page.text(line, left, y, size=_TITLE, bold=bold, down="baseline")
+    for column, lines in enumerate(heads):
+        _head(page, lines, left + column * (tile_mm + SPACE), top, tile_mm)
+    y = top
+    for row, height in enumerate(heights):
+        y += above[row]
+        for column, cell in enumerate(grid.cells[row]):
+            x = left + column * (tile_mm + SPACE)
+            if captions:
+                _head(page, captions[row][column], x, y, tile_mm)
+            _place(page, cell, x, y, tile_mm, height, scales[row])
+        if grid.rows:
+            lines = page.wrap(grid.rows[row], height, _HEAD)[:1]
+            page.text(
+                lines[0], MARGIN + line_height(_HEAD) / 2, y + height / 2, size=_HEAD,
+                across="center", down="center", turned=True,
+            )  # fmt: skip
+        y += height + SPACE
+    if grid.legend:
+        page.legend(grid.legend, left, y + SPACE, inner)
+    return page
+
+
+def _scales(grid: Grid, tile_mm: float) -> list[float]:
+    """mm on the page for one mm of the patient, of every row."""
+    widest = [max((c.size[1] for c in row if isinstance(c, Cell)), default=0) for row in grid.cells]
+    most = max(widest)
+    return [tile_mm / ((own if grid.own_scales else most) or most or tile_mm) for own in widest]
+
+
+def _row_height(row: Sequence[Cell | Gap | None], scale: float, tile_mm: float) -> float:
+    return max((c.size[0] * scale for c in row if isinstance(c, Cell)), default=tile_mm)
+
+
+def _lines_height(heads: Sequence[Sequence[str]]) -> float:
+    most = max((len(lines) for lines in heads if any(lines)), default=0)
+    return most * line_height(_HEAD) + (SPACE if most else 0)
+
+
+def _head(page: Page, lines: Sequence[str], x: float, bottom: float, width: float) -> None:
+    # Line by line on baselines: boxes of words with and without tails end at different heights.
+    for above, line in enumerate(reversed(lines)):
+        y = bottom - SPACE - _TAIL - above * line_height(_HEAD)
+        page.text(line, x + width / 2, y, size=_HEAD, across="center", down="baseline")
+
+
+def _place(
+    page: Page,
+    cell: Cell | Gap | None,
+    x: float,
+    y: float,
+    width: float,
+    height: float,
+    scale: float,
+) -> None:
+    """Puts a picture into the middle of its place."""
+    if cell is None:
+        return
+    if isinstance(cell, Gap):
+        page.gap(cell.text, x, y, width, height)
+        return
+    high, wide = (side * scale for side in cell.size)
+    left, top = x + (width - wide) / 2, y + (height - high) / 2
+    page.tile(cell.tile, left, top, wide, high)
+    size = min(6.5, max(3.2, width / 4.6))
+    pad = 0.035 * width
+    if cell.corner:
+        page.text(cell.corner, left + pad, top + pad, size=size, over_image=True)
+    if cell.score:
+        page.text(
+            cell.score, left + pad, top + high - pad, size=size, bold=cell.bold, down="bottom",
+            over_image=True,
+        )  # fmt: skip
+    if cell.bar:
+        page.scale_bar(left, top, wide, high, scale)
