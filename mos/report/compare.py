@@ -1,15 +1,24 @@
 """Paired comparisons of runs: the same cases, by their ids, in both."""
 
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
-from mos.report.collect import Collection
+from mos.report.differences import differences
+from mos.report.metric import METRICS
 from mos.report.notice import Notice
+from mos.report.paired import holm
 from mos.report.seeds import Contender
+from mos.report.sheet import Sheet, best_order
 
 SIGNIFICANT = 0.05
+# Of so many contenders of a dataset and stage every pair is compared, of more all with the best.
+LIMIT = 20
+# And where a tree has many datasets, its largest families give way until so many tests are left.
+MOST_TESTS = 40_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +69,22 @@ class Comparison:
 
     @property
     def favours(self) -> str:
-        """The contender that is better by the rank test's sums; "" where they are equal."""
-        raise NotImplementedError
+        """The contender that the rank test finds better; "" where the signed ranks are equal."""
+        if not self.rank_biserial or np.isnan(self.rank_biserial):
+            return ""
+        higher = _METRIC[self.metric].higher_is_better
+        return self.first if (self.rank_biserial > 0) == higher else self.second
+
+    def turned(self) -> "Comparison":
+        """The same comparison with first and second exchanged."""
+        swaps = {"first": "second", "only_first": "only_second", "first_mean": "second_mean"}
+        swaps |= {"first_better": "second_better"}
+        swaps |= {second: first for first, second in swaps.items()}
+        changed = {name: getattr(self, other) for name, other in swaps.items()}
+        changed |= {
+            name: -getattr(self, name) for name in ("difference", "t", "dz", "rank_biserial")
+        }
+        return replace(self, **changed, low=-self.high, high=-self.low)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +102,12 @@ class Comparisons:
 
         None where it was not made: a family too large, no shared case, repetitions of each other.
         """
-        raise NotImplementedError
+        first, second = (self._names.get((dataset, name), name) for name in (run, other))
+        found = self._index.get((dataset, stage, label, metric, first, second))
+        if found is None:
+            found = self._index.get((dataset, stage, label, metric, second, first))
+            return found and found.turned()
+        return found
 
     def same_as(
         self,
@@ -95,17 +123,159 @@ class Comparisons:
         By Wilcoxon signed-rank with Holm's correction over the family; repetitions of `best` with
         another seed are among them; runs it was not compared with are not.
         """
-        raise NotImplementedError
+        names, found = self._names, set()
+        for run in runs:
+            entry = self.between(dataset, stage, label, metric, best, run)
+            repetition = names.get((dataset, run), run) == names.get((dataset, best), best)
+            if run != best and (repetition or (entry is not None and not entry.significant)):
+                found.add(run)
+        return frozenset(found)
+
+    @cached_property
+    def _names(self) -> dict[tuple[str, str], str]:
+        return {(one.dataset, run): one.name for one in self.contenders for run in one.runs}
+
+    @cached_property
+    def _index(self) -> dict[tuple, Comparison]:
+        return {
+            (one.dataset, one.stage, one.label, one.metric, one.first, one.second): one
+            for one in self.entries
+        }
 
 
-def compare(collection: Collection, contenders: Sequence[Contender]) -> Comparisons:
-    """Compares all pairs of contenders of each dataset, stage, metric; all labels, then each label."""
-    raise NotImplementedError
+def compare(sheets: Sequence[Sheet], contenders: Sequence[Contender]) -> Comparisons:
+    """Compares the contenders of each dataset, stage and metric: all labels, then each label.
 
-
-def holm(p: Sequence[float]) -> np.ndarray:
-    """Holm's step-down correction of `p` (n,); nan stays nan and is not counted.
-
-    Holm 1979, A simple sequentially rejective multiple test procedure.
+    Holm's correction counts one family per dataset, stage and metric for all labels, and another for
+    the labels one by one, over all of them.
     """
-    raise NotImplementedError
+    entries, notices = [], []
+    for sheet, every in zip(sheets, _complete(sheets)):
+        entries += _families(sheet, every)
+        if not every:
+            text = (
+                f"{sheet.stage}: {len(sheet.contenders)} runs are too many to compare every pair; "
+                "in each metric the best is compared with all others"
+            )
+            notices.append(
+                Notice(kind="comparisons", dataset=sheet.dataset, run="", setting="", text=text)
+            )
+    return Comparisons(entries=tuple(entries), contenders=tuple(contenders), notices=tuple(notices))
+
+
+def _complete(sheets: Sequence[Sheet]) -> list[bool]:
+    """Whether every pair of a sheet is compared."""
+    counts = [len(sheet.contenders) for sheet in sheets]
+    complete = [count <= LIMIT for count in counts]
+    tests = [
+        (count * (count - 1) // 2 if every else count - 1) * len(METRICS) * (1 + len(sheet.labels))
+        for sheet, count, every in zip(sheets, counts, complete)
+    ]
+    for place in sorted(range(len(sheets)), key=lambda place: -tests[place]):
+        if sum(tests) <= MOST_TESTS:
+            break
+        if complete[place] and counts[place] > 2:
+            complete[place] = False
+            tests[place] = tests[place] * 2 // counts[place]
+    return complete
+
+
+def _families(sheet: Sheet, every: bool) -> list[Comparison]:
+    """The comparisons of a sheet: all labels first, then label by label, corrected family by family."""
+    found = _pairs(sheet, None, every)
+    per_label = [one for place in range(len(sheet.labels)) for one in _pairs(sheet, place, every)]
+    return _corrected(found) + _corrected(per_label)
+
+
+def _corrected(entries: Sequence[Comparison]) -> list[Comparison]:
+    families = defaultdict(list)
+    for one in entries:
+        families[one.metric].append(one)
+    found = []
+    for family in families.values():
+        p, t_p = np.array([(one.p, one.t_p) for one in family]).T
+        count = int((~np.isnan(p)).sum())
+        for one, p_holm, t_p_holm in zip(family, holm(p).tolist(), holm(t_p).tolist()):
+            found.append(replace(one, p_holm=p_holm, t_p_holm=t_p_holm, family=count))
+    return found
+
+
+def _pairs(sheet: Sheet, place: int | None, every: bool) -> list[Comparison]:
+    """Uncorrected comparisons in all metrics; of the label at `place`, or of all labels together."""
+    known = sheet.known if place is None else sheet.only(place)
+    wanted = _wanted(sheet, known, every)
+    # Pairs whose contenders have the same cases and labels can be worked on together.
+    contents = [one.tobytes() for one in known]
+    groups = defaultdict(list)
+    for pair in dict.fromkeys(pair for pairs in wanted for pair in pairs):
+        groups[frozenset(contents[one] for one in pair)].append(pair)
+    found = []
+    for pairs in groups.values():
+        mask = known[pairs[0][0]] & known[pairs[0][1]]
+        which = sorted({one for pair in pairs for one in pair})
+        values = sheet.case_values(which, mask)
+        for number, metric in enumerate(METRICS):
+            mine = [pair for pair in pairs if pair in wanted[number]]
+            counted = mask[:, :, number].any(axis=1)
+            if not mine or not counted.any():
+                continue
+            first, second = (values[np.searchsorted(which, side), :, number] for side in zip(*mine))
+            columns = differences(
+                first,
+                second,
+                counted,
+                sheet.patient,
+                higher_is_better=metric.higher_is_better,
+            )
+            own = known[:, :, :, number].any(axis=2)
+            found += _comparisons(sheet, place, metric.key, mine, columns, own)
+    return found
+
+
+def _comparisons(
+    sheet: Sheet,
+    place: int | None,
+    metric: str,
+    pairs: Sequence[tuple[int, int]],
+    columns: dict[str, np.ndarray],
+    own: np.ndarray,
+) -> list[Comparison]:
+    table = {name: column.tolist() for name, column in columns.items()}
+    nan = float("nan")
+    return [
+        Comparison(
+            dataset=sheet.dataset,
+            stage=sheet.stage,
+            label=None if place is None else sheet.labels[place],
+            label_name="" if place is None else sheet.label_names[place],
+            metric=metric,
+            first=sheet.contenders[a].name,
+            second=sheet.contenders[b].name,
+            only_first=int((own[a] & ~own[b]).sum()),
+            only_second=int((own[b] & ~own[a]).sum()),
+            **{name: column[row] for name, column in table.items()},
+            p_holm=nan,
+            t_p_holm=nan,
+            family=0,
+        )
+        for row, (a, b) in enumerate(pairs)
+    ]
+
+
+def _wanted(sheet: Sheet, known: np.ndarray, every: bool) -> list[dict[tuple[int, int], None]]:
+    """The pairs to compare, metric by metric; a dictionary for its order and its quick look-up."""
+    count = len(sheet.contenders)
+    if every:
+        pairs = {(a, b): None for a in range(count) for b in range(a + 1, count)}
+        return [pairs] * len(METRICS)
+    wanted = []
+    for number, metric in enumerate(METRICS):
+        alike = sheet.alike(known[..., number])
+        mask = known[alike[0]]
+        scores = sheet.case_values(alike, mask)[:, :, number]
+        best = alike[best_order(scores, metric.higher_is_better)[0]]
+        wanted.append({(best, other): None for other in range(count) if other != best})
+    return wanted
+
+
+_METRIC = {metric.key: metric for metric in METRICS}

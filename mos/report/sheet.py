@@ -54,6 +54,23 @@ class Sheet:
         every = np.ones(len(self.labels), bool)
         return np.stack([self._of_run(run, every, mask) for run in self.runs_of[contender]])
 
+    def only(self, place: int) -> np.ndarray:
+        """`known` (k, n, L, M) of the label at `place` alone."""
+        known = np.zeros_like(self.known)
+        known[:, :, place] = self.known[:, :, place]
+        return known
+
+    def alike(self, known: np.ndarray) -> list[int]:
+        """The contenders that have the cases and labels that most have, the rule of the tables.
+
+        Args:
+            known: (k, n, L) of one metric.
+        """
+        sharing: dict[bytes, list[int]] = {}
+        for number, one in enumerate(known):
+            sharing.setdefault(one.tobytes(), []).append(number)
+        return max(sharing.values(), key=lambda of: (len(of), known[of[0]].sum()))
+
     def _of_run(self, run: int, labels: np.ndarray, mask: np.ndarray) -> np.ndarray:
         units = np.where(mask[self.unit_case], self.values[run][:, labels], np.nan)
         means = known_mean(units, 1)
@@ -112,6 +129,20 @@ def sheets(rows: pd.DataFrame, contenders: Sequence[Contender]) -> list[Sheet]:
             )
         )
     return found
+
+
+def best_order(scores: np.ndarray, higher_is_better: bool) -> np.ndarray:
+    """Places of contenders from best to worst by their means over cases, the rule of the tables.
+
+    Fewest infinite scores first, then the mean of the finite ones; equal ones in their order.
+
+    Args:
+        scores: (k, n), nan where there is nothing to score.
+    """
+    infinite = np.isinf(scores).sum(axis=1)
+    means = known_mean(np.where(np.isfinite(scores), scores, np.nan), 1)
+    means = np.where(np.isnan(means), np.inf, -means if higher_is_better else means)
+    return np.lexsort((np.round(means, 9), infinite))
 
 
 def known_mean(values: np.ndarray, axis: int) -> np.ndarray:

@@ -126,7 +126,7 @@ def _drawn_means(
         return None
     totals = np.bincount(owner, weights=np.asarray(values, dtype=float))
     counts = np.bincount(owner)
-    times = _times_drawn(len(names), draws, seed)
+    times = times_drawn(len(names), draws, seed)
     return (times @ totals) / (times @ counts)
 
 
@@ -139,7 +139,7 @@ def _middle(means: np.ndarray | None, confidence: float) -> tuple[float, float]:
 
 
 @lru_cache(maxsize=4)  # lines of a table mostly have as many patients as the line before
-def _times_drawn(count: int, draws: int, seed: int) -> np.ndarray:
+def times_drawn(count: int, draws: int, seed: int) -> np.ndarray:
     """(draws, count): how often each of `count` patients is drawn, `count` draws with replacement."""
     drawn = np.random.default_rng(seed).integers(count, size=(draws, count))
     places = drawn + np.arange(draws)[:, None] * count

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mos.report.paired import holm, signed_rank_tests, t_tests
+from mos.report.paired import holm, midranks, signed_rank_tests, t_tests
 
 INF, NAN = math.inf, math.nan
 # R, ?sleep: extra hours of sleep of ten patients with two drugs (Student 1908).
@@ -115,3 +115,10 @@ def test_holm_counts_only_tests_that_were_made_and_stops_at_one():
     found = holm(np.array([[0.02, NAN, 0.6], [0.9, 0.8, 0.7]]))
     assert found[0, [0, 2]] == pytest.approx([0.04, 0.6]) and math.isnan(found[0, 1])
     assert found[1].tolist() == [1, 1, 1]
+
+
+def test_midranks_are_scipy_s_infinities_included():
+    values = np.array([[3, 1, 3, INF, 2, INF], [5, 5, 5, 5, 5, 5], [0, 6, 5, 4, 3, 1]], float)
+    ranks, ties = midranks(values)
+    assert ranks.tolist() == stats.rankdata(values, axis=1).tolist()
+    assert ties[0].tolist() == [2, 1, 2, 2, 1, 2] and (ties[1] == 6).all()

@@ -1,0 +1,208 @@
+"""Comparisons of runs on small trees whose answers can be counted."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from mos.report import compare as module
+from mos.report.compare import compare
+from mos.report.sheet import sheets
+from mos.report.statistics import bootstrap_interval
+from tests.report.score_rows import contenders_of, rows_of
+
+INF = math.inf
+
+
+def comparisons(rows, **options):
+    contenders = contenders_of(rows, **options)
+    return compare(sheets(rows, contenders), contenders)
+
+
+def only(found, *, metric="dice", label=None):
+    (entry,) = [one for one in found.entries if (one.metric, one.label) == (metric, label)]
+    return entry
+
+
+def test_cases_are_paired_by_id_whatever_their_order_and_however_many_a_run_lacks():
+    rows = rows_of(
+        {
+            "one": {"a1": 0.9, "b1": 0.8, "c1": 0.7, "d1": 0.1},
+            "two": {"e1": 0.99, "c1": 0.6, "a1": 0.8, "b1": 0.7, "f1": 0.98},
+        }
+    )
+    entry = only(comparisons(rows))
+    assert (entry.cases, entry.only_first, entry.only_second) == (3, 1, 2)
+    assert entry.difference == pytest.approx(0.1) and entry.first_mean == pytest.approx(0.8)
+    assert (entry.first, entry.second, entry.favours) == ("one", "two", "one")
+    assert (entry.first_better, entry.second_better, entry.rank_biserial) == (3, 0, 1)
+    assert entry.p == 0.25  # three signs: 2 / 2^3
+
+
+def test_the_numbers_are_scipy_s_and_those_of_the_interval_of_a_mean():
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(0.8, 0.1, 30), rng.normal(0.78, 0.1, 30)
+    cases = [f"case {i:02d}" for i in range(30)]
+    patients = {case: case for case in cases}
+    rows = rows_of(
+        {"one": dict(zip(cases, first)), "two": dict(zip(cases, second))}, patients=patients
+    )
+    entry = only(comparisons(rows))
+    t, wilcoxon = stats.ttest_rel(first, second), stats.wilcoxon(first, second)
+    assert (entry.t, entry.t_p) == pytest.approx((t.statistic, t.pvalue))
+    assert (entry.wilcoxon, entry.p) == pytest.approx((wilcoxon.statistic, wilcoxon.pvalue))
+    assert (entry.low, entry.high) == pytest.approx(bootstrap_interval(first - second, cases))
+
+
+def test_several_cases_of_a_patient_are_one_patient_to_the_tests():
+    rows = rows_of(
+        {
+            "one": {"a1": 0.9, "a2": 0.9, "a3": 0.9, "b1": 0.5, "c1": 0.6},
+            "two": {"a1": 0.8, "a2": 0.7, "a3": 0.6, "b1": 0.6, "c1": 0.58},
+        }
+    )
+    entry = only(comparisons(rows))
+    # By patient: a 0.2, b -0.1, c 0.02; by case 0.1 0.2 0.3 -0.1 0.02.
+    expected = stats.ttest_1samp([0.2, -0.1, 0.02], 0)
+    assert (entry.cases, entry.patients, entry.rank_patients) == (5, 3, 3)
+    assert (entry.t, entry.t_p) == pytest.approx((expected.statistic, expected.pvalue))
+    assert (entry.difference, entry.wilcoxon) == pytest.approx((0.52 / 5, 2))
+    assert entry.dz == pytest.approx(np.mean([0.2, -0.1, 0.02]) / np.std([0.2, -0.1, 0.02], ddof=1))
+    interval = bootstrap_interval([0.1, 0.2, 0.3, -0.1, 0.02], ["a", "a", "a", "b", "c"])
+    assert (entry.low, entry.high) == pytest.approx(interval)
+
+
+def test_a_missed_structure_is_left_out_of_the_mean_but_worst_in_ranks():
+    rows = rows_of(
+        {
+            "one": {"a": 2.0, "b": 3.0, "c": "missed", "d": "missed"},
+            "two": {"a": 2.5, "b": 3.7, "c": 9.0, "d": "missed"},
+        },
+        key="hd",
+    )
+    entry = only(comparisons(rows), metric="hd")
+    assert (entry.cases, entry.infinite, entry.difference) == (2, 2, pytest.approx(-0.6))
+    # Ranks: a 0.5 and b 0.7 for one, c infinitely for two, d a tie.
+    assert (entry.first_better, entry.second_better, entry.rank_patients) == (2, 1, 4)
+    assert entry.wilcoxon == 3 and entry.rank_biserial == 0 and entry.favours == ""
+
+
+def test_finding_nothing_where_there_is_nothing_beats_inventing_something():
+    rows = rows_of(
+        {
+            "one": {"a": "absent", "b": "absent", "c": 0.7},
+            "two": {"a": "invented", "b": "absent", "c": 0.7},
+        }
+    )
+    entry = only(comparisons(rows))
+    assert (entry.cases, entry.undefined, entry.difference) == (1, 2, 0)
+    assert (entry.first_better, entry.second_better, entry.favours) == (1, 0, "one")
+
+
+def test_an_unknown_score_is_no_verdict():
+    rows = rows_of(
+        {"one": {"a": "unknown", "b": 0.8, "c": 0.7}, "two": {"a": 0.1, "b": 0.9, "c": 0.9}}
+    )
+    entry = only(comparisons(rows))
+    assert (entry.cases, entry.rank_patients, entry.only_second) == (2, 2, 1)
+
+
+def test_only_labels_that_both_were_scored_on_count():
+    rows = rows_of(
+        {
+            "one": {"a": {1: 0.9, 2: 0.1}, "b": {1: 0.8, 2: 0.1}},
+            "two": {"a": {1: 0.8}, "b": {1: 0.7}},
+        }
+    )
+    entry = only(comparisons(rows))
+    assert entry.first_mean == pytest.approx(0.85) and entry.difference == pytest.approx(0.1)
+
+
+def test_holm_counts_all_pairs_of_a_metric_and_for_labels_all_labels_too():
+    rng = np.random.default_rng(2)
+    scores = {
+        run: {f"{c}": {1: float(rng.random()), 2: float(rng.random())} for c in "abcdefgh"}
+        for run in ("one", "two", "three")
+    }
+    found = comparisons(rows_of(scores)).entries
+    for label, family in ((None, 3), (1, 6)):
+        mine = [one for one in found if (one.label is None) == (label is None)]
+        assert {one.family for one in mine} == {family} and len(mine) == family
+        smallest = min(mine, key=lambda one: one.p)
+        assert smallest.p_holm == pytest.approx(min(1, smallest.p * family))
+        smallest = min(mine, key=lambda one: one.t_p)
+        assert smallest.t_p_holm == pytest.approx(min(1, smallest.t_p * family))
+
+
+def test_a_comparison_is_found_from_both_sides():
+    found = comparisons(rows_of({"one": dict(a=2.0, b=3.0), "two": dict(a=3.0, b=3.5)}, key="msd"))
+    there = found.between("heart", "test", None, "msd", "one", "two")
+    back = found.between("heart", "test", None, "msd", "two", "one")
+    assert there.difference == -back.difference == -0.75 and there.favours == back.favours == "one"
+    assert (there.first_better, back.second_better) == (2, 2) and back.rank_biserial == 1
+    assert (back.low, back.high) == (-there.high, -there.low) and back.turned() == there
+    assert found.between("heart", "test", 1, "dice", "one", "two") is None
+
+
+def test_runs_that_do_not_differ_from_the_best_are_named():
+    cases = [f"p{i}" for i in range(12)]
+    of = {case: case for case in cases}
+    base = np.linspace(0.6, 0.9, 12)
+    rows = rows_of(
+        {
+            "best": dict(zip(cases, base + 0.05)),
+            "close": dict(zip(cases, base + 0.05 * np.resize([3, -1.05], 12))),
+            "worse": dict(zip(cases, base - np.linspace(0.01, 0.02, 12))),
+        },
+        patients=of,
+    )
+    found = comparisons(rows)
+    same = found.same_as("heart", "test", None, "dice", "best", ["best", "close", "worse", "else"])
+    assert same == {"close"}
+
+
+def test_seeds_of_one_training_count_with_their_mean_and_are_not_compared_with_each_other():
+    rows = rows_of(
+        {
+            "one": dict(a=0.8, b=0.6),
+            "one[seed1]": dict(a=0.9, b=0.8),
+            "two": dict(a=0.5, b=0.5),
+        }
+    )
+    found = comparisons(rows, teams={"one": ["one", "one[seed1]"]})
+    entry = only(found)
+    assert entry.first_mean == pytest.approx((0.85 + 0.7) / 2)
+    assert found.between("heart", "test", None, "dice", "one[seed1]", "two") == entry
+    assert found.between("heart", "test", None, "dice", "one[seed1]", "one") is None
+    assert found.same_as("heart", "test", None, "dice", "one", ["one[seed1]"]) == {"one[seed1]"}
+
+
+def test_a_case_that_several_folds_scored_counts_once_with_their_mean():
+    scores = {"one": dict(a=0.8, b=0.6), "two": dict(a=0.5, b=0.5)}
+    other = {"one": dict(a=0.6, b=0.6), "two": dict(a=0.5, b=0.3)}
+    rows = pd.concat(
+        [
+            rows_of(scores, stage="zeroshot mnms"),
+            rows_of(other, stage="zeroshot mnms", fold="1"),
+        ]
+    )
+    entry = only(comparisons(rows))
+    assert entry.stage == "zeroshot mnms" and entry.cases == 2
+    assert (entry.first_mean, entry.second_mean) == pytest.approx((0.65, 0.45))
+
+
+def test_a_large_family_is_compared_with_the_best_alone_and_that_is_said(monkeypatch):
+    monkeypatch.setattr(module, "LIMIT", 3)
+    runs = {f"run{i}": dict(a=0.5 + i / 100, b=0.4 + i / 100, c=0.3) for i in range(4)}
+    found = comparisons(rows_of(runs))
+    mine = [one for one in found.entries if one.label is None]
+    assert {one.first for one in mine} == {"run3"} and len(mine) == 3 == mine[0].family
+    (notice,) = found.notices
+    assert "4 runs are too many to compare every pair" in notice.text
+
+
+def test_runs_without_a_shared_case_are_not_compared():
+    assert comparisons(rows_of({"one": dict(a=0.8), "two": dict(b=0.5)})).entries == ()
+    assert comparisons(rows_of({"one": dict(a=0.8)})).entries == ()
