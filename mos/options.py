@@ -20,7 +20,13 @@ def parse_weights(text: str) -> Path:
     here = Path(os.path.abspath(path))
     inside = path.parts[1:] if path.parts[:1] == (".checkpoint",) else path.parts
     there = Path(os.path.abspath(checkpoint_root().joinpath(*inside)))
-    return there if there.exists() and not here.exists() else here
+    return there if _is_there(there) and not _is_there(here) else here
+
+
+def _is_there(path: Path) -> bool:
+    """Whether it exists, as far as it is known before `{setting}` or `{fold}`."""
+    known = path if "{" not in str(path) else Path(str(path).partition("{")[0]).parent
+    return known.exists()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +53,8 @@ class TrainingOptions:
     pretrain_model_path: Path | None = option(
         None,
         "start a new run from what fits of these weights: a file (.safetensors, .pt, .pth), an epoch folder, a run "
-        "folder (its best), or '<run>/latest'. The run's own epochs come first, then --model_path, then this, "
-        "then fresh weights",
+        "folder (its best), or '<run>/latest'; {setting} and {fold} in it are SETTING and the number it ends in. The "
+        "run's own epochs come first, then --model_path, then this, then fresh weights",
         parse=parse_weights,
         format=str,
         group="Weights",

@@ -1,5 +1,6 @@
 """The options that say which data a segmentation run learns from, and how it is cut."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,16 +9,21 @@ from mos.errors import BadInput
 from mos.options import TrainingOptions
 from mos.shapes import format_labels, format_numbers, parse_labels, parse_sizes, parse_spacing
 
+FOLD = "{fold}"
+_NUMBERED = re.compile(r".+-(\d+)")
+
 
 def parse_names(text: str) -> str:
     """Reads `acdc, mnms` as the names `acdc,mnms`, each once; empty text is `none`.
+
+    A name may hold `{fold}` (`taught-{fold}`), which `DataArguments.filled` replaces.
 
     Raises:
         BadInput: a name that is no file name, one given twice, or `none` beside others.
     """
     names = [part.strip() for part in text.split(",")] if text.strip() else ["none"]
     for name in names:
-        if not name or set(name) & set("/[") or name.startswith("."):
+        if not name or set(name.replace(FOLD, "")) & set("/[{}") or name.startswith("."):
             raise BadInput(
                 f"{name!r} is no name of a dataset; give names joined by commas, such as acdc,mnms"
             )
@@ -70,7 +76,8 @@ class DataArguments(TrainingOptions):
     )
     aux_dataset: str = option(
         "none",
-        "auxiliary datasets, joined by commas: baseline-<name>.pt each; none: the main set alone",
+        "auxiliary datasets, joined by commas: baseline-<name>.pt each; none: the main set alone; {fold}: the number "
+        "at the end of SETTING, for a set made for each fold (taught-{fold})",
         parse=parse_names,
     )
     aux_dataset_labels: tuple[tuple[int, ...], ...] = option(
@@ -166,7 +173,28 @@ class DataArguments(TrainingOptions):
     @property
     def aux_names(self) -> tuple[str, ...]:
         """The names of the auxiliary sets."""
-        return () if self.aux_dataset == "none" else tuple(self.aux_dataset.split(","))
+        return () if self.aux_dataset == "none" else tuple(self.filled(self.aux_dataset).split(","))
+
+    @property
+    def aux_folder_name(self) -> str:
+        """What the run's name says of them: the same in every fold, `taught` for `taught-{fold}`."""
+        return self.aux_dataset.replace(f"-{FOLD}", "").replace(FOLD, "")
+
+    def filled(self, text: str) -> str:
+        """The text with `{setting}` as SETTING and `{fold}` as its number: 3 of `heart-3`.
+
+        Raises:
+            BadInput: it asks for the fold of a setting without one.
+        """
+        number = _NUMBERED.fullmatch(self.train_dataset)
+        if FOLD in text and not number:
+            raise BadInput(
+                f"{text}: {FOLD} is the number at the end of SETTING, and {self.train_dataset} ends in none; give "
+                "a fold such as SETTING=heart-0, or the name without it"
+            )
+        return text.replace(FOLD, number[1] if number else "").replace(
+            "{setting}", self.train_dataset
+        )
 
     @property
     def train_names(self) -> tuple[str, ...]:

@@ -63,7 +63,7 @@ class ModelArguments(DataArguments):
     @property
     def run_name(self) -> str:
         """The run's folder name, `<network>[<tag>]-<2d|3d>-<aux><postfix>`."""
-        return run_name(self.model, self.tag, self.dims, self.aux_dataset, self.dir_postfix)
+        return run_name(self.model, self.tag, self.dims, self.aux_folder_name, self.dir_postfix)
 
     def check(self) -> None:
         """Checks what can be checked without data.
@@ -76,7 +76,7 @@ class ModelArguments(DataArguments):
             raise BadInput(
                 f"--dataset_crop_size {format_numbers(self.dataset_crop_size)}: is {self.dims}-D, but this run is "
                 f"{self.model_dims}-D (--model_dims); give {'h,w' if self.model_dims == 2 else 'd,h,w'}, or use "
-                f"the launcher {self.model}-{self.dims}d-{self.aux_dataset}"
+                f"the launcher {self.model}-{self.dims}d-{self.aux_folder_name}"
             )
         if self.dims not in NETWORKS[self.model].dims:
             raise BadInput(

@@ -68,7 +68,7 @@ def make_record(
         "network": options.model,
         "tag": options.tag,
         "dims": options.dims,
-        "aux": options.aux_dataset,
+        "aux": options.aux_folder_name,
         "aux_datasets": aux_sets,
         "postfix": options.dir_postfix,
         "note": options.note or old.get("note", ""),
@@ -121,7 +121,8 @@ def _identity(options: ModelArguments, labels: Labels) -> dict[str, Any]:
         "valid_flips": options.valid_flips,
         "spacing": list(options.dataset_spacing or ()),
         "seed": options.seed,
-        "aux_dataset": list(options.aux_names),
+        # As typed: `taught-{fold}` is the same in every fold.
+        "aux_dataset": options.aux_dataset.split(",") if options.aux_names else [],
         "aux_dataset_labels": [list(one) for one in labels.aux],
         "aux_dataset_weight": list(options.aux_dataset_weight or [1.0] * len(labels.aux)),
         "aux_dataset_only": options.aux_dataset_only,

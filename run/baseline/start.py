@@ -35,6 +35,7 @@ def choose_weights(
         BadInput: they cannot be used, or the run began otherwise and would not read them.
     """
     given = options.model_path or options.pretrain_model_path
+    given = given and Path(options.filled(str(given)))
     flag = "--model_path" if options.model_path else "--pretrain_model_path"
     # 1. The run's own epoch: `fit` goes on from it.
     if plan.resume_from:

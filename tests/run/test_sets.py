@@ -243,3 +243,25 @@ def test_all_of_the_main_set_trains_and_none_of_it_is_scored(crop, count):
 
 def test_training_on_everything_may_share_patients():
     two(aux={"people": ("d", "e")}, dataset_train_all=True)
+
+
+def test_a_set_made_for_each_fold_has_one_name_in_all_runs_and_its_own_file_in_each():
+    third = asked(train_dataset="heart-3", aux_dataset="taught-{fold},other")
+    assert third.aux_names == ("taught-3", "other")
+    assert third.run_name == "unet-2d-taught,other"
+    assert (
+        asked(train_dataset="heart-0", aux_dataset="taught-{fold},other").run_name == third.run_name
+    )
+    assert third.filled("ck/{setting}/{fold}/latest") == "ck/heart-3/3/latest"
+
+
+def test_the_fold_of_a_setting_without_one_is_refused():
+    with pytest.raises(BadInput, match="the number at the end of SETTING, and heart ends in none"):
+        asked(aux_dataset="taught-{fold}").check()
+    assert asked().filled("ck/{setting}") == "ck/heart"
+
+
+@pytest.mark.parametrize("name", ["taught-{number}", "taught-{fold", "a{}"])
+def test_no_other_braces_are_taken_for_a_name(name):
+    with pytest.raises(BadInput, match="is no name of a dataset"):
+        parse_names(name)

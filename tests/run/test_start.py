@@ -151,6 +151,16 @@ def test_a_relative_path_is_made_absolute_from_where_the_user_stands(tmp_path, m
     # As the README writes it, wherever results are kept and the user stands.
     assert parse_weights(".checkpoint/a") == tmp_path / "scratch" / "a"
     assert parse_weights("a") == tmp_path / "scratch" / "a"
+    fold = "baseline-{setting}/fold-{fold}/latest"  # filled in later; the folder before it decides
+    assert parse_weights(f".checkpoint/{fold}") == tmp_path / "scratch" / fold
     os.makedirs(".checkpoint/a")
     assert parse_weights(".checkpoint/a") == tmp_path / "here" / ".checkpoint" / "a"
     assert parse_weights("~/x") == tmp_path.__class__.home() / "x"
+
+
+def test_the_weights_of_each_fold_are_named_once_for_all_folds(choose, source):
+    given = source / "{setting}" / "fold-{fold}"
+    os.makedirs(source.parent / source.name / "heart-3")
+    (source / "heart-3" / "fold-3").symlink_to(source, target_is_directory=True)
+    found = choose(network(), train_dataset="heart-3", pretrain_model_path=given / "latest")
+    assert found["asked"].endswith("heart-3/fold-3/latest") and found["share"] == 1

@@ -50,7 +50,8 @@ def retrain_command(work: Work) -> tuple[dict[str, str], list[str]]:
         ) from error
     before: Mapping[str, str] = record["options"]
     merged = work.state["merges"][-1]["dataset"]
-    sets = [] if record["aux"] in ("none", "") else record["aux"].split(",")
+    asked = before.get("aux_dataset", record["aux"])
+    sets = [] if asked in ("none", "") else asked.split(",")
     words = [launcher(record), "--config", str(run / RUN_RECORD)]
     if merged not in sets:
         words += ["--aux_dataset", ",".join([*sets, merged])]

@@ -205,8 +205,7 @@ def _flag(name: str, value: str) -> list[str]:
 
 def _datasets(where: str, options: ModelArguments) -> tuple[Path, ...]:
     """The dataset files of a cell; all exist, or are phantoms."""
-    extra = [name for name in options.aux_dataset.split(",") if name not in ("", "none")]
-    for name in (options.train_dataset, *extra):
+    for name in (options.train_dataset, *options.aux_names):
         main = name == options.train_dataset
         if name in PHANTOM_SETS:
             kind = PHANTOM_SETS[name].kind
@@ -215,10 +214,12 @@ def _datasets(where: str, options: ModelArguments) -> tuple[Path, ...]:
                     f"{where}: {name} is the {kind} set of the phantom and has no validation; "
                     "settings need a main set such as phantom-0"
                 )
+        elif dataset_path(TASK, name).is_file():
+            continue
         elif name == "phantom" or name.startswith("phantom-"):
             near = did_you_mean(name, PHANTOM_SETS) or f"; there are {', '.join(PHANTOM_SETS)}"
             raise BadInput(f"{where}: dataset {name}: no such phantom{near}")
-        elif not dataset_path(TASK, name).is_file():
+        else:
             files = dataset_folder(TASK).glob(f"{TASK}-*.pt")
             there = [f.stem.removeprefix(f"{TASK}-") for f in files]
             near = did_you_mean(name, [*there, *PHANTOM_SETS])
@@ -226,7 +227,7 @@ def _datasets(where: str, options: ModelArguments) -> tuple[Path, ...]:
                 f"{where}: dataset {name}: there is no {dataset_path(TASK, name)}{near}; "
                 f"make it with .scripts/{TASK}/cmd/build"
             )
-    return tuple(dataset_path(TASK, name) for name in (options.train_dataset, *extra))
+    return tuple(dataset_path(TASK, name) for name in (options.train_dataset, *options.aux_names))
 
 
 def _check_stored(where: str, run: Path, asked: Mapping[str, str]) -> None:
