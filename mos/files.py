@@ -18,9 +18,10 @@ _TEMPORARY = re.compile(r"\.tmp-(\d+)(?:@([^-]+))?-.+")
 
 
 @contextlib.contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, *, flush: bool = True) -> Iterator[Path]:
     """Yields a temporary path beside `path`; on success it is flushed to disk and renamed to `path`.
 
+    Without `flush` a power cut may leave half a file: for what is checked when read and can be remade.
     On any error the temporary file is removed and an older `path` stays as it was.
 
     Raises:
@@ -31,10 +32,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
+        if flush:
+            with open(temporary, "rb") as file:
+                os.fsync(file.fileno())
         os.replace(temporary, path)
-        flush_folder(path.parent)
+        if flush:
+            flush_folder(path.parent)
     except OSError as error:
         raise _as_bad_input(error, path) from error
     except BadInput:

@@ -1,18 +1,23 @@
 """Finds the runs below `.checkpoint` and puts all their scores into one long table."""
 
-from dataclasses import dataclass
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from mos import folders
+from mos.report.cache import Cache
 from mos.report.comparable import comparison_notices
 from mos.report.metric import KEYS
 from mos.report.notice import Notice
-from mos.report.rows import BrokenFile, read_metric_file
+from mos.report.rows import BrokenFile, MetricRows, read_rows
 from mos.report.run_record import Run, read_run
 
-_RUN = "task dataset setting fold run network tag dims aux postfix epoch".split()
+_RUN = "task dataset setting fold run network tag dims aux postfix seed epoch".split()
 COLUMNS = [
     *_RUN,
     *"stage case patient label label_name".split(),
@@ -28,7 +33,7 @@ class Collection:
 
     `rows` has the columns COLUMNS, one row per run, stage, case and label; the metrics are as
     `mos.metrics.table` says, nan where a structure is in neither map or not scored. The stage of a
-    zero-shot file is `zeroshot <set>`.
+    zero-shot file is `zeroshot <set>`. `mos.report.long_form` says what each column means.
     """
 
     root: Path
@@ -36,23 +41,38 @@ class Collection:
     runs: tuple[Run, ...]
     rows: pd.DataFrame
     notices: tuple[Notice, ...]
+    cache: Cache = field(default_factory=lambda: Cache(None), repr=False, compare=False)
 
 
-def collect(root: Path, task: str) -> Collection:
-    """Reads every run in `<root>/<task>-*/*/`; what cannot be read becomes a notice, never an error."""
-    runs, frames, notices = [], [], []
+@dataclass(frozen=True, kw_only=True)
+class _Scores:
+    """The rows of one metric file and whose they are."""
+
+    run: Run
+    stage: str
+    table: pa.Table
+
+
+def collect(root: Path, task: str, cache: Cache | None = None) -> Collection:
+    """Reads every run in `<root>/<task>-*/*/`; what cannot be read becomes a notice, never an error.
+
+    `cache` is asked before a file is read; the result is the same without it.
+    """
+    cache = cache or Cache(None)
+    runs, scores, notices = [], [], []
     for folder in find_runs(root, task):
-        run = read_run(folder, task)
+        run = read_run(folder, task, cache)
         if run.task != task:  # `<task>-*` also matches the folders of a task named `<task>-more`
             continue
         runs.append(run)
         problems = list(run.problems)
-        frames += _score_frames(run, problems)
+        scores += _scores(run, problems, cache)
         notices += [_notice(run, kind, text) for kind, text in problems]
-    frames = [frame for frame in frames if len(frame)]
-    rows = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=COLUMNS)
+    rows = _rows(scores)
     notices += comparison_notices(runs, rows)
-    return Collection(root=root, task=task, runs=tuple(runs), rows=rows, notices=tuple(notices))
+    return Collection(
+        root=root, task=task, runs=tuple(runs), rows=rows, notices=tuple(notices), cache=cache
+    )
 
 
 def find_runs(root: Path, task: str) -> list[Path]:
@@ -61,38 +81,91 @@ def find_runs(root: Path, task: str) -> list[Path]:
     settings = [f for f in root.iterdir() if f.name.startswith(f"{task}-")] if root.is_dir() else []
     for setting in filter(Path.is_dir, settings):
         for folder in filter(Path.is_dir, setting.iterdir()):
-            if (folder / folders.RUN_RECORD).exists() or folders.epoch_folders(folder):
+            if (folder / folders.RUN_RECORD).exists() or folders.epoch_numbers(folder):
                 found.append(folder)
     return sorted(found)
 
 
-def _score_frames(run: Run, problems: list[tuple[str, str]]) -> list[pd.DataFrame]:
-    """The scores of the run's shown epoch, one frame per stage but training."""
+def _scores(run: Run, problems: list[tuple[str, str]], cache: Cache) -> list[_Scores]:
+    """The scores of the run's shown epoch, one table per stage but training."""
     if run.epoch is None:
         return []
-    frames = []
+    found = []
     epoch = folders.epoch_folder(run.folder, run.epoch)
     for path in sorted(epoch.glob("*-metrics.pt")):
         stage = path.name.removesuffix("-metrics.pt")
         if stage == "train":
             continue
         try:
-            frame, lacks = read_metric_file(path, run.label_names)
+            read = read_cached(path, run.setting, cache)
         except BrokenFile as error:
             problems.append(("broken", f"{epoch.name}/{path.name} is left out: {error}"))
             continue
-        problems += [(kind, f"{epoch.name}/{path.name}: {text}") for kind, text in lacks]
-        whose = {key: getattr(run, key) for key in _RUN if key != "run"}
-        stages = [f"{stage} {name}".rstrip() for name in frame["set"]]
-        frames.append(frame.assign(**whose, run=run.name, stage=stages)[COLUMNS])
-    if not any(len(frame) and frame["stage"].iloc[0] == "test" for frame in frames):
+        problems += [(kind, f"{epoch.name}/{path.name}: {text}") for kind, text in read.lacks]
+        found.append(_Scores(run=run, stage=stage, table=read.table))
+    if not any(scores.stage == "test" and len(scores.table) for scores in found):
         source = run.record.get("dataset")
         counts = source.get("cases") if isinstance(source, dict) else None
         if isinstance(counts, dict) and counts.get("test") == 0:
             problems.append(("no scores", "its dataset has no test cases"))
         else:
             problems.append(("no scores", f"no test scores of epoch {run.epoch}"))
-    return frames
+    return found
+
+
+def read_cached(path: Path, setting: str, cache: Cache) -> MetricRows:
+    """`read_rows(path)` through the cache, which knows what is broken too.
+
+    Raises:
+        BrokenFile: as `read_rows`.
+    """
+
+    def read(path: Path) -> bytes:
+        try:
+            return b"R" + read_rows(path).to_bytes()
+        except BrokenFile as error:
+            return b"X" + json.dumps(str(error)).encode()
+
+    try:
+        data = cache.read_file(path, setting, read)
+    except OSError as error:
+        raise BrokenFile(f"it cannot be read ({error})") from error
+    if data[:1] == b"X":
+        raise BrokenFile(json.loads(data[1:]))
+    return MetricRows.from_bytes(data[1:])
+
+
+def _rows(scores: Sequence[_Scores]) -> pd.DataFrame:
+    """All scores as one frame with the columns COLUMNS."""
+    scores = [one for one in scores if len(one.table)]
+    if not scores:
+        return pd.DataFrame(columns=COLUMNS)
+    table = pa.concat_tables(one.table for one in scores)
+    columns = {name: table.column(name) for name in table.column_names}
+    source = np.repeat(np.arange(len(scores)), [len(one.table) for one in scores])
+    for key in _RUN:
+        values = [one.run.name if key == "run" else getattr(one.run, key) for one in scores]
+        kind = pa.int64() if key in ("seed", "epoch") else pa.string()
+        columns[key] = pa.array(values, kind).take(source)
+    stages = [
+        (
+            [f"{one.stage} {name}".rstrip() for name in one.table.column("set").to_pylist()]
+            if one.stage == "zeroshot" or one.table.column("set")[0].as_py()
+            else [one.stage] * len(one.table)
+        )
+        for one in scores
+    ]
+    columns["stage"] = pa.array([stage for of_file in stages for stage in of_file], pa.string())
+    columns["label_name"] = pa.array(_label_names(scores, source, table.column("label").to_numpy()))
+    return pa.table({name: columns[name] for name in COLUMNS}).to_pandas()
+
+
+def _label_names(scores: Sequence[_Scores], source: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """(n,) the name that the row's run gives to its label, or its number."""
+    count = int(label.max(initial=0)) + 1
+    names = [one.run.label_names for one in scores]
+    table = np.array([[of.get(i, str(i)) for i in range(count)] for of in names], dtype=object)
+    return table[source, label]
 
 
 def _notice(run: Run, kind: str, text: str) -> Notice:

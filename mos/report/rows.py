@@ -1,29 +1,69 @@
 """One metric file of an epoch as rows in long form: one row per case and label."""
 
+import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from mos.report.metric import COUNTS, KEYS
 from mos.report.scores import case_means, states
+from mos.report.torch_file import Unusual, read_torch_file
 
 
 class BrokenFile(Exception):
     """A result file that cannot be used; the message says what is wrong with it."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class MetricRows:
+    """What a metric file says.
+
+    `table` has the columns set (of zero-shot files, else ""), case, patient, label, the metrics by
+    their keys, nsd_tolerance (mm) and state (one of `mos.report.scores.STATES`), ordered by case as in
+    the file, then label; background is left out unless scored. `lacks` is what the file lacks, as
+    (kind, sentence); the metrics it lacks are nan.
+    """
+
+    table: pa.Table
+    lacks: tuple[tuple[str, str], ...]
+
+    def to_bytes(self) -> bytes:
+        sink = pa.BufferOutputStream()
+        table = self.table.replace_schema_metadata({"lacks": json.dumps(self.lacks)})
+        with pa.ipc.new_stream(sink, table.schema) as stream:
+            stream.write_table(table)
+        return sink.getvalue().to_pybytes()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "MetricRows":
+        with pa.ipc.open_stream(data) as stream:
+            table = stream.read_all()
+        lacks = json.loads(table.schema.metadata[b"lacks"])
+        return cls(
+            table=table.replace_schema_metadata(), lacks=tuple(tuple(pair) for pair in lacks)
+        )
+
+
 def read_metric_file(
     path: Path, label_names: dict[int, str]
-) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
-    """Reads `<epoch>/<stage>-metrics.pt`.
+) -> tuple[pd.DataFrame, tuple[tuple[str, str], ...]]:
+    """One file as a frame: the columns of `MetricRows`, and label_name; then what the file lacks.
 
-    Returns:
-        A frame with the columns set (of zero-shot files, else ""), case, patient, label, label_name,
-        the metrics by their keys, `nsd_tolerance` (mm) and state (one of
-        `mos.report.scores.STATES`), ordered by case as in the file, then label; background is left
-        out unless scored.
-        Then what the file lacks, as (kind, sentence); the metrics it lacks are nan.
+    Raises:
+        BrokenFile: as `read_rows`.
+    """
+    found = read_rows(path)
+    frame = found.table.to_pandas()
+    names = [label_names.get(label, str(label)) for label in frame["label"].tolist()]
+    frame.insert(frame.columns.get_loc("label") + 1, "label_name", names)
+    return frame, found.lacks
+
+
+def read_rows(path: Path) -> MetricRows:
+    """Reads `<epoch>/<stage>-metrics.pt`.
 
     Raises:
         BrokenFile: half written, foreign, or arrays that do not belong together.
@@ -37,15 +77,15 @@ def read_metric_file(
     for key, table in given.items():
         if table.shape != (n, label_count):
             raise BrokenFile(f"raw_{key} is {table.shape}, raw_dice is {(n, label_count)}")
-    cases = [str(case) for case in content.get("case", ())]
+    cases = _texts(content, "case")
     if len(cases) != n:
         raise BrokenFile(f"it names {len(cases)} cases for {n} rows")
-    sets = [str(name) for name in content.get("set", ())] or [""] * n
+    sets = _texts(content, "set") or [""] * n
     if len(sets) != n:
         raise BrokenFile(f"it names {len(sets)} sets for {n} rows")
     if len(set(zip(sets, cases))) != n:
         raise BrokenFile("it names a case twice")
-    patients = [str(patient) for patient in content.get("patient", ())] or cases
+    patients = _texts(content, "patient") or cases
     if len(patients) != n:
         raise BrokenFile(f"it names {len(patients)} patients for {n} rows")
 
@@ -61,30 +101,43 @@ def read_metric_file(
 
     labels = [i for i in range(label_count) if i > 0 or (state[:, 0] != "not scored").any()]
     nothing = np.full((n, label_count), np.nan)
+    of_case = np.repeat(np.arange(n), len(labels))
     columns = {
-        "set": np.repeat(sets, len(labels)),
-        "case": np.repeat(cases, len(labels)),
-        "patient": np.repeat(patients, len(labels)),
-        "label": np.tile(labels, n),
-        "label_name": np.tile([label_names.get(i, str(i)) for i in labels], n),
+        "set": pa.array(sets, pa.string()).take(of_case),
+        "case": pa.array(cases, pa.string()).take(of_case),
+        "patient": pa.array(patients, pa.string()).take(of_case),
+        "label": pa.array(np.tile(np.asarray(labels, np.int64), n)),
     }
     for key in (*KEYS, "nsd_tolerance"):
-        columns[key] = given.get(key, nothing)[:, labels].ravel()
-    columns["state"] = state[:, labels].ravel()
-    return pd.DataFrame(columns), lacks
+        columns[key] = pa.array(given.get(key, nothing)[:, labels].ravel())
+    columns["state"] = pa.array(state[:, labels].ravel(), pa.string())
+    return MetricRows(table=pa.table(columns), lacks=tuple(lacks))
 
 
 def _load(path: Path) -> dict:
-    import torch
-
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a torn or foreign file can fail anywhere inside zip and pickle
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise BrokenFile(f"it cannot be read ({reason[:200]})") from error
+        content = read_torch_file(path)
+    except (Unusual, OSError):
+        content = _load_by_torch(path)
     if not isinstance(content, dict):
         raise BrokenFile(f"it holds a {type(content).__name__}, not a dictionary")
     return content
+
+
+def _load_by_torch(path: Path) -> object:
+    """For what the fast reader does not know; torch takes seconds to import."""
+    import torch
+
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a torn or foreign file can fail anywhere inside zip and pickle
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise BrokenFile(f"it cannot be read ({reason[:200]})") from error
+
+
+def _texts(content: dict, key: str) -> list[str]:
+    given = content.get(key, ())
+    return [str(one) for one in given] if isinstance(given, list | tuple) else []
 
 
 def _table(content: dict, key: str) -> np.ndarray | None:
@@ -110,9 +163,12 @@ def _states_without_counts(dice: np.ndarray, hd: np.ndarray | None) -> np.ndarra
 
 def _unfilled(given: dict, state: np.ndarray) -> list[tuple[str, str]]:
     """Metrics without a value for structures that are scored: older files, before re-evaluation."""
-    valued = np.isin(state, ("scored", "missed", "invented"))
-    nothing = np.full(state.shape, np.nan)
-    lacking = [key for key in KEYS if np.isnan(given.get(key, nothing)[valued]).any()]
+    valued = (state != "not scored") & (state != "absent")
+    lacking = [
+        key
+        for key in KEYS
+        if valued.any() and (key not in given or np.isnan(given[key][valued]).any())
+    ]
     if not lacking:
         return []
     text = f"it has no {', '.join(lacking)} of some scores; .scripts/baseline/cmd/re_eval complete"
@@ -121,12 +177,20 @@ def _unfilled(given: dict, state: np.ndarray) -> list[tuple[str, str]]:
 
 def _disagreements(content: dict, given: dict, state: np.ndarray) -> list[str]:
     """Checks the stored means per case (n,) against the table they were made from."""
+    keys = [key for key in KEYS if key in given and key in content]
+    if not keys:
+        return []
+    scored = np.where(state == "not scored", np.nan, [given[key] for key in keys])
     found = []
-    for key in KEYS:
-        if key not in given or key not in content:
-            continue
-        stored = np.asarray(content[key], dtype=float).ravel()
-        again = case_means(np.where(state == "not scored", np.nan, given[key]))
-        if stored.shape != again.shape or not np.allclose(stored, again, atol=1e-6, equal_nan=True):
+    for key, again in zip(keys, case_means(scored)):
+        if not _same(content[key], again):
             found.append(f"its {key} is not the mean of its raw_{key}; raw_{key} is used")
     return found
+
+
+def _same(stored: object, again: np.ndarray) -> bool:
+    try:
+        stored = np.asarray(stored, dtype=float).ravel()
+    except (TypeError, ValueError):
+        return False
+    return stored.shape == again.shape and np.allclose(stored, again, atol=1e-6, equal_nan=True)

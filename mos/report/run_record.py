@@ -4,10 +4,13 @@ import json
 import math
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from mos import folders
+from mos.report.cache import Cache
+from mos.report.run_log import RunLog, read_log
 
 # Several folds are numbered 0-9; anything longer, as in covid-19, is part of a dataset's name.
 _FOLD = re.compile(r"(?P<dataset>.+)-(?P<fold>\d)")
@@ -32,7 +35,7 @@ class Run:
     aux: str
     postfix: str
     record: dict
-    log: dict[str, dict[int, dict]]  # stage -> epoch -> its last line in metric.jsonl
+    log: Mapping[str, dict[int, dict]]  # stage -> epoch -> its last line in metric.jsonl
     epoch: int | None  # the epoch whose scores are shown
     chosen_by: str  # how that epoch was chosen
     epochs_done: int
@@ -45,21 +48,27 @@ class Run:
         return name_order(self.network, self.tag, self.dims, self.aux, self.postfix, self.name)
 
     @property
+    def seed(self) -> int | None:
+        seed = self.record.get("seed")
+        return seed if isinstance(seed, int) and abs(seed) < 1 << 63 else None
+
+    @property
     def label_names(self) -> dict[int, str]:
         return _label_names(self.record)
 
 
-def read_run(folder: Path, task: str) -> Run:
+def read_run(folder: Path, task: str, cache: Cache | None = None) -> Run:
     """Reads run.json, metric.jsonl and the links of one run; what is broken goes to `problems`."""
+    cache = cache or Cache(None)
     problems: list[tuple[str, str]] = []
     record = _read_record(folder / folders.RUN_RECORD, problems)
-    log = _read_log(folder / folders.METRIC_LOG, problems)
     # The folder is the address: a copied run must not be pooled with the one it was copied from.
     setting = folder.parent.name.removeprefix(f"{task}-")
+    log = _read_log(folder / folders.METRIC_LOG, problems, cache, setting)
     if record.get("setting") not in (None, setting):
         problems.append(("moved", f"run.json says it was trained on {record['setting']}"))
     dataset, fold = split_setting(setting)
-    epochs = list(folders.epoch_folders(folder))
+    epochs = folders.epoch_numbers(folder)
     epoch, chosen_by = _choose_epoch(folder, epochs, log, problems)
     done = max(epochs, default=0)
     wanted = record.get("target_epoch")
@@ -141,42 +150,23 @@ def _read_record(path: Path, problems: list) -> dict:
     return record
 
 
-def _read_log(path: Path, problems: list) -> dict[str, dict[int, dict]]:
-    """Last line per stage and epoch, so that an epoch done again counts once."""
+def _read_log(path: Path, problems: list, cache: Cache, pack: str) -> RunLog:
     try:
-        lines = path.read_bytes().split(b"\n")
+        log = RunLog(cache.read_file(path, pack, lambda path: read_log(path).data))
     except FileNotFoundError:
         problems.append(("broken", "metric.jsonl is missing: no learning curves"))
-        return {}
+        return RunLog.of({})
     except OSError as error:
         problems.append(("broken", f"metric.jsonl cannot be read ({error})"))
-        return {}
-    log: dict[str, dict[int, dict]] = {}
-    bad = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            entry = json.loads(line)
-            epoch, stage = int(entry["epoch"]), str(entry["stage"])
-        except (ValueError, TypeError, KeyError):
-            # A last line without its newline is one being written, or cut off by a kill.
-            if number < len(lines):
-                bad.append(number)
-            continue
-        log.setdefault(stage, {})[epoch] = {
-            key: None if isinstance(value, float) and not math.isfinite(value) else value
-            for key, value in entry.items()
-        }
-    if bad:
-        problems.append(
-            ("broken", f"metric.jsonl: {len(bad)} bad lines, the first is line {bad[0]}")
-        )
+        return RunLog.of({})
+    if log.bad:
+        text = f"metric.jsonl: {len(log.bad)} bad lines, the first is line {log.bad[0]}"
+        problems.append(("broken", text))
     return log
 
 
 def _choose_epoch(
-    folder: Path, epochs: list[int], log: dict, problems: list
+    folder: Path, epochs: list[int], log: RunLog, problems: list
 ) -> tuple[int | None, str]:
     """The epoch to show, by validation alone: the test lines are not looked at.
 
@@ -184,11 +174,11 @@ def _choose_epoch(
     2. without the link, the epoch with the highest validation dice in metric.jsonl
     3. without validation (folds named xxx-all have none), the last stored epoch
     """
-    valid = {e: log["valid"][e].get("dice") for e in log.get("valid", {}) if e in epochs}
-    valid = {e: dice for e, dice in valid.items() if isinstance(dice, int | float)}
+    stored = set(epochs)
+    valid = {epoch: dice for epoch, dice in log.valid_dice.items() if epoch in stored}
     best = max(valid, key=lambda e: (valid[e], e)) if valid else None  # of equals the later one
     linked = _linked_epoch(folder / folders.BEST)
-    if linked in epochs:
+    if linked in stored:
         if best is not None and valid.get(linked, -math.inf) < valid[best] - 1e-6:
             problems.append(
                 (
@@ -197,14 +187,14 @@ def _choose_epoch(
                     f"epoch {best} is best; epoch {linked} is shown",
                 )
             )
-        if log.get("valid") or _validated(folder, linked):
+        if "valid" in log or _validated(folder, linked):
             return linked, "best by validation"
         # Without validation the engine links best to the last epoch; whatever it names is shown.
     elif best is not None:
         problems.append(("best", f"no link best; epoch {best} is best by metric.jsonl"))
         return best, "best by validation in metric.jsonl"
     if epochs:
-        shown = linked if linked in epochs else epochs[-1]
+        shown = linked if linked in stored else epochs[-1]
         which = "last epoch" if shown == epochs[-1] else "link best"
         problems.append(("no validation", f"never validated: the {which}, {shown}, is shown"))
         return shown, f"{which}, no validation"

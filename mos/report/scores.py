@@ -29,10 +29,12 @@ def group_means(values: np.ndarray, group: np.ndarray, count: int) -> np.ndarray
 
 
 def case_means(table: np.ndarray) -> np.ndarray:
-    """(n,): the mean of each row of `table` (n, label_count), by the rule of `group_means`."""
-    rows, columns = table.shape
-    group = np.repeat(np.arange(rows), columns)
-    return group_means(table.reshape(-1, 1), group, rows)[:, 0]
+    """(..., n): the means of the rows of `table` (..., n, label_count), by the rule of `group_means`."""
+    known = ~np.isnan(table)
+    counts = known.sum(axis=-1)
+    means = np.full(counts.shape, np.nan)
+    np.divide(np.where(known, table, 0).sum(axis=-1), counts, out=means, where=counts > 0)
+    return means
 
 
 def states(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray) -> np.ndarray:

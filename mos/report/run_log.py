@@ -1,0 +1,82 @@
+"""metric.jsonl of a run: its lines by stage and epoch, parsed when somebody asks for them."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+
+Lines = dict[int, dict]
+
+
+class RunLog(Mapping[str, Lines]):
+    """stage -> epoch -> its last line, so that an epoch done again counts once.
+
+    `data` are bytes that two logs share only if they say the same. Values that are not finite are None.
+    """
+
+    def __init__(self, data: bytes):
+        self.data = data
+        head, _, self._body = data.partition(b"\n")
+        self._head = json.loads(head)
+
+    @classmethod
+    def of(cls, log: Mapping[str, Lines], bad: tuple[int, ...] = ()) -> "RunLog":
+        """`bad`: the numbers of lines that could not be read."""
+        valid = {epoch: line.get("dice") for epoch, line in log.get("valid", {}).items()}
+        head = {"stages": list(log), "bad": list(bad), "valid_dice": valid}
+        return cls(json.dumps(head).encode() + b"\n" + json.dumps(log).encode())
+
+    @property
+    def bad(self) -> list[int]:
+        return self._head["bad"]
+
+    @cached_property
+    def valid_dice(self) -> dict[int, float]:
+        """Validation dice by epoch, where there is a number."""
+        dice = {int(epoch): value for epoch, value in self._head["valid_dice"].items()}
+        return {epoch: value for epoch, value in dice.items() if isinstance(value, int | float)}
+
+    @cached_property
+    def _log(self) -> dict[str, Lines]:
+        body = json.loads(self._body)
+        return {
+            stage: {int(epoch): line for epoch, line in lines.items()}
+            for stage, lines in body.items()
+        }
+
+    def __getitem__(self, stage: str) -> Lines:
+        return self._log[stage]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._head["stages"])
+
+    def __len__(self) -> int:
+        return len(self._head["stages"])
+
+    def __contains__(self, stage: object) -> bool:
+        return stage in self._head["stages"]
+
+
+def read_log(path: Path) -> RunLog:
+    """Reads metric.jsonl; raises OSError where it cannot be opened."""
+    lines = path.read_bytes().split(b"\n")
+    log: dict[str, Lines] = {}
+    bad = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            entry = json.loads(line)
+            epoch, stage = int(entry["epoch"]), str(entry["stage"])
+        except (ValueError, TypeError, KeyError):
+            # A last line without its newline is one being written, or cut off by a kill.
+            if number < len(lines):
+                bad.append(number)
+            continue
+        log.setdefault(stage, {})[epoch] = {key: _finite(value) for key, value in entry.items()}
+    return RunLog.of(log, tuple(bad))
+
+
+def _finite(value: object) -> object:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
