@@ -44,7 +44,7 @@ def critical_difference(
         return None
     ranks, ties = midranks(-utility)
     means = ranks.mean(axis=0)
-    order = np.argsort(means, kind="stable")
+    order = np.argsort(means.round(9), kind="stable")
     spread = n * k * (k + 1) - (ties**2 - 1).sum() / (k - 1)
     chi2 = 12 * n**2 * ((means - (k + 1) / 2) ** 2).sum() / spread if spread > 0 else 0.0
     difference = studentized_range(k, alpha) * np.sqrt(k * (k + 1) / (12 * n))

@@ -40,7 +40,7 @@ def differences(
     low, high = _intervals(delta, patient, confidence)
     t = t_tests(per_patient)
     sign = 1.0 if higher_is_better else -1.0
-    ranked = _utility_differences(
+    ranked = utility_differences(
         *(patient_utility(scores, patient, higher_is_better) for scores in (first, second))
     )
     ranks = signed_rank_tests(sign * ranked)
@@ -85,7 +85,7 @@ def patient_utility(scores: np.ndarray, patient: np.ndarray, higher_is_better: b
     return np.where(np.isnan(means), np.inf, means if higher_is_better else -means)
 
 
-def _utility_differences(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def utility_differences(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """first - second, where two infinities of one sign are equal."""
     equal = first == second
     return np.subtract(first, second, out=np.zeros(first.shape), where=~equal)

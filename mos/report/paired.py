@@ -66,7 +66,7 @@ def signed_rank_tests(differences: np.ndarray) -> SignedRank:
     ties and without correction for continuity, as `scipy.stats.wilcoxon` does. Without a difference
     p is 1, without a value it is nan.
     """
-    found = np.round(np.nan_to_num(differences, nan=0.0, posinf=np.inf, neginf=-np.inf), _DECIMALS)
+    found = rounded(np.where(np.isnan(differences), 0.0, differences))
     zeros = (found == 0).sum(axis=1)
     middle, ties = midranks(np.abs(found))
     # Zeros have the smallest ranks; without them all others move down by their number.
@@ -92,6 +92,11 @@ def signed_rank_tests(differences: np.ndarray) -> SignedRank:
         p=p,
         rank_biserial=np.divide(plus - minus, both, out=np.zeros(len(both)), where=both > 0),
     )
+
+
+def rounded(values: np.ndarray) -> np.ndarray:
+    """Without rounding errors, for ranks: what should be equal is."""
+    return np.round(values, _DECIMALS)
 
 
 def midranks(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
