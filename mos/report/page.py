@@ -1,53 +1,36 @@
-"""The report as one HTML page that needs nothing else: style and script inside, no network."""
+"""The report as one HTML page that needs nothing else: style, script and data inside, no network."""
 
 import base64
 import hashlib
+import json
 import re
 import shlex
-import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 from markupsafe import Markup
 
-from mos.report import curve, export, table
+from mos.report import colour, cost, curve, page_parts, plot_ranks, table
+from mos.report.case_block import case_block
 from mos.report.collect import Collection
-from mos.report.metric import METRICS, Metric
+from mos.report.metric import KEYS, METRICS
 from mos.report.notice import Notice
+from mos.report.packed import Parts, packed
+from mos.report.page_images import Pictures
+from mos.report.pair_block import pair_block
 from mos.report.run_record import Run
 from mos.report.zeroshot import ZeroShotLine
 
-FOLDS = 5  # a dataset is split into five rotations
-STAGE_TITLES = {"test": "Test", "valid": "Validation", "zeroshot": "Zero-shot"}
+if TYPE_CHECKING:
+    from mos.report.analysis import Analysis
+
+# Columns that papers rarely print wait for a tick in the menu of columns.
+SHOWN_AT_FIRST = ("dice", "iou", "hd", "msd")
 _HERE = Path(__file__).parent
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stage:
-    """The tables of one stage of a dataset."""
-
-    key: str
-    title: str
-    overview: list[table.Line]
-    labels: list[table.Line]
-    folds: list[table.Line]
-    metrics: list[Metric]  # those that its files have
-
-
-@dataclass(frozen=True, kw_only=True)
-class DatasetPart:
-    """One dataset's part of the page."""
-
-    name: str
-    stages: list[Stage]
-    zeroshot: list[ZeroShotLine]
-    zeroshot_metrics: list[Metric]
-    curves: list[tuple[str, list[Run], list[curve.Panel]]]
-    runs: list[Run]
+_SCRIPTS = ("base", "tables", "cases", "viewer", "plots", "pairs")
 
 
 def render(
@@ -59,8 +42,15 @@ def render(
     *,
     created: datetime,
     version: str,
+    analysis: "Analysis | None" = None,
+    pictures: dict[str, Pictures] | None = None,
 ) -> str:
-    """The page as text. Every name and note of a user is escaped."""
+    """The page as text. Every name and note of a user is escaped.
+
+    Args:
+        analysis: comparisons, rankings and seeds; without it the page has none.
+        pictures: the images of cases by dataset, of `page_images.choose_pictures`.
+    """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE / "templates"),
         autoescape=True,
@@ -68,10 +58,30 @@ def render(
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters["breakable"] = breakable
-    style = (_HERE / "style.css").read_text(encoding="utf-8")
-    script = (_HERE / "script.js").read_text(encoding="utf-8")
-    runs = {(run.dataset, run.name, run.fold): run for run in collection.runs}
+    environment.filters |= {"breakable": breakable, "readable": readable, "fixed": fixed}
+    notices = [*collection.notices, *(analysis.notices if analysis else ())]
+    by_name = _by_name(collection.runs)
+    environment.globals |= {
+        "parts_store": Parts(),
+        "flags": _Flags(notices),
+        "epochs": lambda dataset, run: _epochs(by_name[dataset, run]),
+        "folds_of": lambda line: _fold_count(collection.runs, line.dataset),
+        "run_of": _run_finder(collection.runs),
+        "command": lambda words: words if isinstance(words, str) else shlex.join(map(str, words)),
+        "epoch_facts": cost.epoch_facts,
+        "size": curve,
+        "diagram": plot_ranks.diagram,
+        "strip": plot_ranks.strip,
+        "strip_width": plot_ranks.strip_width,
+        "cell": plot_ranks.CELL,
+    }
+    style = (_HERE / "style.css").read_text(encoding="utf-8") + _column_rules()
+    script = "\n".join(
+        (_HERE / "script" / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS
+    )
+    parts = page_parts.parts(collection, overview, per_label, per_fold, zeroshot, analysis)
+    pictures = pictures or {}
+    pairs = {part.number: _pairs(part, analysis) for part in parts}
     return environment.get_template("page.html.j2").render(
         collection=collection,
         created=created,
@@ -82,24 +92,35 @@ def render(
         style_hash=_hash(style),
         script_hash=_hash(script),
         metrics=METRICS,
-        parts=_parts(collection, overview, per_label, per_fold, zeroshot),
+        metrics_by_key={metric.key: metric for metric in METRICS},
+        hidden_at_first=[key for key in KEYS if key not in SHOWN_AT_FIRST],
+        parts=parts,
+        choices=_choices(collection.runs),
+        run_parts=_json(_run_parts(collection.runs)),
+        colours=_json(_colours()),
+        blocks=[
+            (part, packed(_cases(collection, part.name)), pairs[part.number]) for part in parts
+        ],
+        paired=[number for number, block in pairs.items() if block],
+        pictures={name: packed(found.cases) for name, found in pictures.items()},
+        picture_notes={name: found.note for name, found in pictures.items()},
         tolerances=_tolerances(collection),
-        notices=sorted(collection.notices, key=lambda n: (n.dataset, n.run, n.setting, n.kind)),
-        flags=lambda line: _flags(collection.notices, line),
-        epochs=lambda dataset, run: _epochs(collection.runs, dataset, run),
-        run_of=lambda line: runs.get((line.dataset, line.run, line.fold)),
-        fold_count=lambda line: _fold_count(collection.runs, line.dataset),
-        notices_of=lambda run: _notices_of(collection.notices, run),
-        readable=readable,
-        command=lambda words: words if isinstance(words, str) else shlex.join(map(str, words)),
-        cost=_cost,
-        size=curve,
+        notices=sorted(notices, key=lambda n: (n.kind, n.dataset, n.run, n.setting)),
+        notices_of=lambda run: _notices_of(notices, run),
     )
 
 
 def breakable(name: str) -> Markup:
     """A run's name, escaped, that a narrow column may break between its parts only."""
     return Markup("<wbr>").join(re.split(r"(?<=[-,])|(?=\[)", name))
+
+
+def fixed(value: float, digits: int, *, sign: bool = False) -> str:
+    """A number with a real minus; a dash for nan, and the sign of infinity."""
+    if value != value:
+        return "–"
+    text = "∞" if value in (float("inf"), float("-inf")) else f"{abs(value):.{digits}f}"
+    return ("−" if value < 0 else "+" if sign and value > 0 else "") + text
 
 
 def readable(value: Any) -> str:
@@ -115,18 +136,109 @@ def readable(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _cost(run: Run) -> list[tuple[str, str]]:
-    """What an epoch of training takes, by the lines of metric.jsonl."""
-    lines = run.log.get("train", {}).values()
-    found = []
-    for key, title, unit, choose in (
-        ("seconds", "training epoch", "s (median)", statistics.median),
-        ("peak_memory_mib", "peak memory", "MiB", max),
-    ):
-        values = [line[key] for line in lines if isinstance(line.get(key), int | float)]
-        if values:
-            found.append((title, f"{choose(values):.4g} {unit}"))
+def _cases(collection: Collection, dataset: str) -> dict[str, Any]:
+    return case_block(collection.rows[collection.rows["dataset"] == dataset])
+
+
+def _pairs(part: page_parts.DatasetPart, analysis: "Analysis | None") -> str:
+    """The packed comparisons of a dataset's test; empty where fewer than two can be compared."""
+    if analysis is None:
+        return ""
+    entries = [
+        entry
+        for entry in analysis.comparisons.entries
+        if (entry.dataset, entry.stage) == (part.name, "test")
+    ]
+    if not entries:
+        return ""
+    contenders = [c for c in analysis.contenders if c.dataset == part.name]
+    tested = {name for entry in entries for name in (entry.first, entry.second)}
+    contenders = [c for c in contenders if c.name in tested]
+    return packed(pair_block(entries, contenders, page_parts.best_contender(part, contenders)))
+
+
+def _column_rules() -> str:
+    """CSS that hides the columns of each metric; the page's policy forbids styles made later."""
+    hidden = ",\n".join(f'.no-{key} [data-column="{key}"]' for key in KEYS)
+    return f"{hidden},\n.no-interval .interval-text, .no-sd .sd {{ display: none; }}\n"
+
+
+def _json(value: Any) -> Markup:
+    """JSON that may stand inside a script element: nothing in it can end the element."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return Markup(text.replace("<", "\\u003c"))
+
+
+def _colours() -> dict[str, Any]:
+    return {
+        "labels": colour.label_colours().tolist(),
+        "errors": colour.error_colours().tolist(),
+        "errorNames": [colour.ERROR_TITLES[kind] for kind in colour.ERROR_KINDS],
+    }
+
+
+def _run_parts(runs: Sequence[Run]) -> dict[str, dict[str, str | int]]:
+    """What the filters look at, by run name; order is where the name stands in the tables."""
+    found = {}
+    for run in sorted(runs, key=lambda run: run.order):
+        names = {key: getattr(run, key) for key in ("network", "dims", "aux", "tag")}
+        found.setdefault(run.name, names | {"order": len(found)})
     return found
+
+
+def _choices(runs: Sequence[Run]) -> list[tuple[str, str, list[str]]]:
+    """The filters that have something to choose: key, title, values."""
+    titles = {"network": "Network", "dims": "Dimensions", "aux": "Auxiliary data", "tag": "Tag"}
+    found = []
+    for key, title in titles.items():
+        values = sorted({getattr(run, key) for run in runs})
+        if len(values) > 1:
+            found.append((key, title, values))
+    return found
+
+
+def _hash(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _by_name(runs: Sequence[Run]) -> dict[tuple[str, str], list[Run]]:
+    found: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        found.setdefault((run.dataset, run.name), []).append(run)
+    return found
+
+
+def _run_finder(runs: Sequence[Run]):
+    known = {(run.dataset, run.name, run.fold): run for run in runs}
+    return lambda line: known.get((line.dataset, line.run, line.fold))
+
+
+def _tolerances(collection: Collection) -> list[str]:
+    """The tolerances of nsd in the files, in mm as text."""
+    found = collection.rows["nsd_tolerance"].dropna().unique() if len(collection.rows) else ()
+    return [f"{value:g}" for value in sorted(map(float, found))]
+
+
+class _Flags:
+    """What the tables say below a run's name: the kinds of its notices, each once."""
+
+    def __init__(self, notices: Sequence[Notice]) -> None:
+        self._by_dataset: dict[str, list[Notice]] = {}
+        for notice in notices:
+            self._by_dataset.setdefault(notice.dataset, []).append(notice)
+
+    def __call__(self, line: table.Line) -> list[str]:
+        settings = {
+            "",
+            *(f"{line.dataset}-{fold}" if fold else line.dataset for fold in line.folds),
+        }
+        kinds = [
+            n.kind
+            for n in self._by_dataset.get(line.dataset, ())
+            # A notice on the whole dataset stands with the warnings, not at every run.
+            if n.run == line.run or (not n.run and n.setting and n.setting in settings)
+        ]
+        return list(dict.fromkeys(kinds + ([] if line.comparable else ["other cases"])))
 
 
 def _notices_of(notices: Sequence[Notice], run: Run) -> list[Notice]:
@@ -138,107 +250,14 @@ def _notices_of(notices: Sequence[Notice], run: Run) -> list[Notice]:
     ]
 
 
-def _hash(text: str) -> str:
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-def _parts(
-    collection: Collection,
-    overview: Sequence[table.Line],
-    per_label: Sequence[table.Line],
-    per_fold: Sequence[table.Line],
-    zeroshot: Sequence[ZeroShotLine],
-) -> list[DatasetPart]:
-    parts = []
-    for name in sorted({run.dataset for run in collection.runs}):
-        runs = [run for run in collection.runs if run.dataset == name]
-        runs.sort(key=lambda run: (run.order, run.fold))
-        keys = sorted({line.stage for line in overview if line.dataset == name}, key=_stage_order)
-        stages = [
-            Stage(
-                key=key,
-                title=_stage_title(key),
-                overview=_of(overview, name, key),
-                labels=_of(per_label, name, key),
-                folds=_of(per_fold, name, key) if any(run.fold for run in runs) else [],
-                metrics=export.present(_of(overview, name, key)),
-            )
-            for key in keys
-        ]
-        floor = curve.lowest_dice(runs)
-        curves = []
-        for run_name in dict.fromkeys(run.name for run in runs):
-            folds = [run for run in runs if run.name == run_name]
-            curves.append((run_name, folds, curve.panels(folds, dice_floor=floor)))
-        lines = [line for line in zeroshot if line.dataset == name]
-        parts.append(
-            DatasetPart(
-                name=name,
-                stages=stages,
-                zeroshot=lines,
-                zeroshot_metrics=_with_gap(lines),
-                curves=curves,
-                runs=runs,
-            )
-        )
-    return parts
-
-
-def _of(lines: Sequence[table.Line], dataset: str, stage: str) -> list[table.Line]:
-    return [line for line in lines if (line.dataset, line.stage) == (dataset, stage)]
-
-
-def _with_gap(lines: Sequence[ZeroShotLine]) -> list[Metric]:
-    """The metrics that some line has a value of, there or at home."""
-    return [
-        metric
-        for metric in METRICS
-        if any(
-            about.count + about.infinite
-            for line in lines
-            for about in (line.metrics[metric.key].there, line.metrics[metric.key].home)
-        )
-    ]
-
-
-def _tolerances(collection: Collection) -> list[str]:
-    """The tolerances of nsd in the files, in mm as text."""
-    found = collection.rows["nsd_tolerance"].dropna().unique() if len(collection.rows) else ()
-    return [f"{value:g}" for value in sorted(map(float, found))]
-
-
-def _stage_title(stage: str) -> str:
-    """`Zero-shot: phantom-zeroshot` for the stage `zeroshot phantom-zeroshot`."""
-    kind, _, name = stage.partition(" ")
-    title = STAGE_TITLES.get(kind, kind)
-    return f"{title}: {name}" if name else title
-
-
-def _stage_order(stage: str) -> tuple[int, str]:
-    """Test first, validation last, whatever else (zero-shot sets) between."""
-    return ({"test": 0, "valid": 2}.get(stage, 1), stage)
-
-
-def _flags(notices: Sequence[Notice], line: table.Line) -> list[str]:
-    """What the overview says below a run's name: the kinds of its notices, each once."""
-    settings = {"", *(f"{line.dataset}-{fold}" if fold else line.dataset for fold in line.folds)}
-    kinds = [
-        n.kind
-        for n in notices
-        if n.dataset == line.dataset
-        and (n.run == line.run or (not n.run and n.setting in settings))
-    ]
-    return list(dict.fromkeys(kinds + ([] if line.comparable else ["other cases"])))
-
-
 def _fold_count(runs: Sequence[Run], dataset: str) -> int:
     """How many folds a dataset has; 0 for one that is not split, such as `xxx-all`."""
     folds = [int(run.fold) + 1 for run in runs if run.dataset == dataset and run.fold]
-    return max(FOLDS, *folds) if folds else 0
+    return max(page_parts.FOLDS, *folds) if folds else 0
 
 
-def _epochs(runs: Sequence[Run], dataset: str, name: str) -> str:
-    """Epochs done by the folds of a run: `40`, or `12-40` where they differ."""
-    done = [run.epochs_done for run in runs if (run.dataset, run.name) == (dataset, name)]
+def _epochs(runs: Sequence[Run]) -> str:
+    """Epochs done by the folds of a run: `40`, or `12–40` where they differ."""
+    done = [run.epochs_done for run in runs]
     low, high = min(done), max(done)
     return str(high) if low == high else f"{low}–{high}"

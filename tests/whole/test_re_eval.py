@@ -9,6 +9,7 @@ import time
 import pytest
 import torch
 from tests.whole.conftest import UNET2D, Press, assert_equal, end, told
+from tests.report.opened_page import whole
 
 from mos.data.bundle import content_hash, open_bundle
 from mos.engine.lock import RunLock
@@ -64,7 +65,7 @@ def test_a_metric_added_later_appears_in_an_old_run_and_old_files_stay_once(pres
         assert (run / f"{name}.bk").read_bytes() == before[name]
     assert (run / "metric.jsonl").read_bytes() == log
     assert "re-evaluate" not in press("baseline/cmd/summary").stderr
-    page = (press.folder / "summary" / "result.html").read_text()
+    page = whole(press.folder / "summary" / "result.html")
     assert "Volume error ↓" in page and "NSD ↑" in page and "re_eval complete" not in page
 
     times = {f: f.stat().st_mtime_ns for f in run.glob("epoch-*/*")}

@@ -1,0 +1,173 @@
+"""What stands where on the page: the parts of each dataset and the tables of each stage."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mos.report import curve, export, table
+from mos.report.collect import Collection
+from mos.report.cost import CostLine, cost_lines
+from mos.report.metric import METRICS, Metric
+from mos.report.pivot import Pivot, pivot
+from mos.report.ranking import Ranking
+from mos.report.run_record import Run
+from mos.report.seeds import Contender
+from mos.report.zeroshot import ZeroShotLine
+
+if TYPE_CHECKING:
+    from mos.report.analysis import Analysis, SeedLine
+
+FOLDS = 5  # a dataset is split into five rotations
+STAGE_TITLES = {"test": "Test", "valid": "Validation", "zeroshot": "Zero-shot"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """The tables of one stage of a dataset."""
+
+    key: str
+    title: str
+    pivot: Pivot
+    overview: list[table.Line]
+    labels: list[table.Line]
+    folds: list[table.Line]
+    metrics: list[Metric]  # those that its files have
+    # Run names not significantly worse than the best, by metric; the best is not among them.
+    like_best: dict[str, frozenset[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetPart:
+    """One dataset's part of the page."""
+
+    number: int  # from 1, names its elements
+    name: str
+    stages: list[Stage]
+    zeroshot: list[ZeroShotLine]
+    zeroshot_metrics: list[Metric]
+    curves: list[tuple[str, list[Run], list[curve.Panel]]]
+    runs: list[Run]
+    costs: list[CostLine]
+    seeds: "list[SeedLine]"
+    rankings: list[Ranking]
+
+    @property
+    def test(self) -> Stage | None:
+        """The stage that is judged."""
+        return next((stage for stage in self.stages if stage.key == "test"), None)
+
+
+def parts(
+    collection: Collection,
+    overview: Sequence[table.Line],
+    per_label: Sequence[table.Line],
+    per_fold: Sequence[table.Line],
+    zeroshot: Sequence[ZeroShotLine],
+    analysis: "Analysis | None",
+) -> list[DatasetPart]:
+    """The datasets in the order of their names."""
+    costs = cost_lines(collection.runs)
+    found = []
+    names = sorted({run.dataset for run in collection.runs})
+    for number, name in enumerate(names, start=1):
+        runs = [run for run in collection.runs if run.dataset == name]
+        runs.sort(key=lambda run: (run.order, run.fold))
+        keys = sorted({line.stage for line in overview if line.dataset == name}, key=_stage_order)
+        floor = curve.lowest_dice(runs)
+        curves = []
+        by_name: dict[str, list[Run]] = {}
+        for run in runs:
+            by_name.setdefault(run.name, []).append(run)
+        for run_name, folds in by_name.items():
+            curves.append((run_name, folds, curve.panels(folds, dice_floor=floor)))
+        lines = [line for line in zeroshot if line.dataset == name]
+        has_folds = any(run.fold for run in runs)
+        found.append(
+            DatasetPart(
+                number=number,
+                name=name,
+                stages=[
+                    _stage(key, name, overview, per_label, per_fold if has_folds else (), analysis)
+                    for key in keys
+                ],
+                zeroshot=lines,
+                zeroshot_metrics=_with_gap(lines),
+                curves=curves,
+                runs=runs,
+                costs=[line for line in costs if line.dataset == name],
+                seeds=[one for one in analysis.seeds if one.dataset == name] if analysis else [],
+                rankings=(
+                    [r for r in analysis.rankings if (r.dataset, r.stage) == (name, "test")]
+                    if analysis
+                    else []
+                ),
+            )
+        )
+    return found
+
+
+def best_contender(part: DatasetPart, contenders: Sequence[Contender]) -> str | None:
+    """The contender with the best dice of its column, for whom the others are shown against."""
+    stage = part.test
+    best = {line.run for line in stage.overview if "dice" in line.best} if stage else set()
+    return next((c.name for c in contenders if best & set(c.runs)), None)
+
+
+def _stage(
+    key: str,
+    dataset: str,
+    overview: Sequence[table.Line],
+    per_label: Sequence[table.Line],
+    per_fold: Sequence[table.Line],
+    analysis: "Analysis | None",
+) -> Stage:
+    mine = _of(overview, dataset, key)
+    metrics = export.present(mine)
+    like_best = {}
+    if analysis:
+        names = [line.run for line in mine]
+        for metric in metrics:
+            best = next((line.run for line in mine if metric.key in line.best), None)
+            if best is not None:
+                like_best[metric.key] = analysis.comparisons.same_as(
+                    dataset, key, None, metric.key, best, names
+                )
+    return Stage(
+        key=key,
+        title=_stage_title(key),
+        pivot=pivot(mine),
+        overview=mine,
+        labels=_of(per_label, dataset, key),
+        folds=_of(per_fold, dataset, key),
+        metrics=metrics,
+        like_best=like_best,
+    )
+
+
+def _of(lines: Sequence[table.Line], dataset: str, stage: str) -> list[table.Line]:
+    return [line for line in lines if (line.dataset, line.stage) == (dataset, stage)]
+
+
+def _with_gap(lines: Sequence[ZeroShotLine]) -> list[Metric]:
+    """The metrics that some line has a value of, there or at home."""
+    return [
+        metric
+        for metric in METRICS
+        if any(
+            about.count + about.infinite
+            for line in lines
+            for about in (line.metrics[metric.key].there, line.metrics[metric.key].home)
+        )
+    ]
+
+
+def _stage_title(stage: str) -> str:
+    """`Zero-shot: phantom-zeroshot` for the stage `zeroshot phantom-zeroshot`."""
+    kind, _, name = stage.partition(" ")
+    title = STAGE_TITLES.get(kind, kind)
+    return f"{title}: {name}" if name else title
+
+
+def _stage_order(stage: str) -> tuple[int, str]:
+    """Test first, validation last, whatever else (zero-shot sets) between."""
+    return ({"test": 0, "valid": 2}.get(stage, 1), stage)

@@ -1,0 +1,23 @@
+"""The report as its reader has it: parts that wait compressed put where they belong."""
+
+import re
+from pathlib import Path
+
+from mos.report.packed import unpacked
+
+
+def block(text: str, name: str):
+    """What the page's compressed block of this id holds."""
+    found = re.search(rf'<script type="text/plain" id="{name}">(.*?)</script>', text, re.S)
+    assert found, f"the page has no block {name}"
+    return unpacked(found[1])
+
+
+def whole(path: Path) -> str:
+    """The page's document with every part in its place, without its data and script."""
+    text = path.read_text()
+    parts = block(text, "parts")
+    document = text[: text.index('<script type="application/json" id="run-parts">')]
+    return re.sub(
+        r'data-part="(\d+)"([^>]*)>', lambda part: f"{part[2]}>{parts[int(part[1])]}", document
+    )
