@@ -20,8 +20,7 @@ class Cell:
     tile: Tile
     size: tuple[float, float]  # (h, w) mm of the patient
     corner: str = ""  # upper left
-    score: str = ""  # lower left
-    bold: bool = False  # the score
+    scores: Sequence[tuple[str, bool]] = ()  # lower left: lines, and whether they are bold
     bar: bool = False  # a scale bar
 
 
@@ -39,7 +38,7 @@ class Grid:
     cells: Sequence[Sequence[Cell | Gap | None]]  # by rows
     columns: Sequence[str] = ()  # headings above the columns
     captions: Sequence[Sequence[str]] = ()  # headings above every cell instead, by rows
-    rows: Sequence[str] = ()  # headings at the left
+    rows: Sequence[str] = ()  # headings at the left, turned; \n begins a new line
     title: Sequence[str] = ()  # lines above everything, the first one bold
     legend: Sequence[tuple[str, np.ndarray]] = ()  # names and colours
     # Every row as wide as the figure, whatever it shows; else one scale for the whole figure.
@@ -56,7 +55,8 @@ def draw(grid: Grid, tile_mm: float, dpi: int) -> Page:
     count = max(map(len, grid.cells))
     scales = _scales(grid, tile_mm)
     heights = [_row_height(row, scale, tile_mm) for row, scale in zip(grid.cells, scales)]
-    left = MARGIN + (line_height(_HEAD) + SPACE if grid.rows else 0)
+    sides = [text.split("\n") for text in grid.rows]
+    left = MARGIN + side_width(grid.rows)
     inner = count * tile_mm + (count - 1) * SPACE
     scratch = Page(left + inner + MARGIN, 10, 100)
 
@@ -88,16 +88,21 @@ def draw(grid: Grid, tile_mm: float, dpi: int) -> Page:
             if captions:
                 _head(page, captions[row][column], x, y, tile_mm)
             _place(page, cell, x, y, tile_mm, height, scales[row])
-        if grid.rows:
-            lines = page.wrap(grid.rows[row], height, _HEAD)[:1]
+        for number, line in enumerate(sides[row] if sides else ()):
             page.text(
-                lines[0], MARGIN + line_height(_HEAD) / 2, y + height / 2, size=_HEAD,
-                across="center", down="center", turned=True,
+                page.wrap(line, height, _HEAD)[0], MARGIN + (number + 0.5) * line_height(_HEAD),
+                y + height / 2, size=_HEAD, across="center", down="center", turned=True,
             )  # fmt: skip
         y += height + SPACE
     if grid.legend:
         page.legend(grid.legend, left, y + SPACE, inner)
     return page
+
+
+def side_width(rows: Sequence[str]) -> float:
+    """mm that headings at the left need."""
+    lines = max((text.count("\n") + 1 for text in rows), default=0)
+    return lines * line_height(_HEAD) + (SPACE if lines else 0)
 
 
 def _scales(grid: Grid, tile_mm: float) -> list[float]:
@@ -145,10 +150,8 @@ def _place(
     pad = 0.035 * width
     if cell.corner:
         page.text(cell.corner, left + pad, top + pad, size=size, over_image=True)
-    if cell.score:
-        page.text(
-            cell.score, left + pad, top + high - pad, size=size, bold=cell.bold, down="bottom",
-            over_image=True,
-        )  # fmt: skip
+    for above, (line, bold) in enumerate(reversed(cell.scores)):
+        y = top + high - pad - above * line_height(size)
+        page.text(line, left + pad, y, size=size, bold=bold, down="bottom", over_image=True)
     if cell.bar:
         page.scale_bar(left, top, wide, high, scale)

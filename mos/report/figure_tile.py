@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mos.report.case_images import CaseImages
+from mos.report.case_images import CaseImages, error_map
 from mos.report.colour import Palette, error_colours, label_colours
 
 PARTS = {
@@ -109,7 +109,8 @@ def _runs(rows: np.ndarray) -> list[tuple[int, int, int]]:
 def _ids(images: CaseImages, index: int, part: str, look: Look) -> tuple[np.ndarray, np.ndarray]:
     """The ids (h, w) of a part, and their colours."""
     if part == "error":
-        ids = images.errors(look.labels)[index]
+        wanted = images.scored if look.labels is None else look.labels
+        ids = error_map(images.reference[index], images.prediction[index], wanted)
         return ids, error_colours(look.palette)
     return getattr(images, part)[index], label_colours(look.palette)
 
