@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 
 from mos.report.collect import Collection
-from mos.report.compare import Comparisons
+from mos.report.compare import Comparisons, compare
 from mos.report.notice import Notice
-from mos.report.ranking import Ranking
-from mos.report.seeds import Contender, SeedLine
+from mos.report.ranking import Ranking, rankings
+from mos.report.seed_table import seed_lines
+from mos.report.seeds import Contender, SeedLine, find_contenders
+from mos.report.sheet import sheets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,9 +19,20 @@ class Analysis:
     comparisons: Comparisons
     rankings: tuple[Ranking, ...]
     seeds: tuple[SeedLine, ...]
-    notices: tuple[Notice, ...]  # what the comparisons restricted, and single seeds
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """Families of comparisons that were restricted. Single seeds are in the collection's."""
+        return self.comparisons.notices
 
 
 def analyse(collection: Collection) -> Analysis:
-    """Compares and ranks the runs of `collection`."""
-    raise NotImplementedError
+    """Compares and ranks the runs of `collection`, per dataset and stage."""
+    contenders = find_contenders(collection.runs)
+    found = sheets(collection.rows, contenders)
+    return Analysis(
+        contenders=tuple(contenders),
+        comparisons=compare(found, contenders),
+        rankings=tuple(rankings(found)),
+        seeds=tuple(seed_lines(found)),
+    )

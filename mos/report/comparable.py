@@ -9,14 +9,12 @@ import pandas as pd
 from mos.report.alike import fold_differences, option_changes
 from mos.report.notice import Notice
 from mos.report.run_record import Run
+from mos.report.seeds import find_contenders, seed_notices
 
 
 def comparison_notices(runs: Sequence[Run], rows: pd.DataFrame) -> list[Notice]:
     """Everything about `runs` and their scores (the rows of `collect`) that a comparison must know."""
-    notices = []
-    if runs:
-        text = "one run per cell: no seeds, so the spread between trainings is not known"
-        notices.append(Notice(kind="seeds", dataset="", run="", setting="", text=text))
+    notices = seed_notices(find_contenders(runs))
     rows_of_tables, settings = defaultdict(list), defaultdict(list)
     for run in runs:
         rows_of_tables[run.dataset, run.name].append(run)

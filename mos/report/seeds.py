@@ -28,6 +28,29 @@ class Contender:
         return self.name + (f" ({len(self.runs)} seeds)" if len(self.runs) > 1 else "")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """One metric over the seeds of a contender, over the cases that are finite for every seed."""
+
+    means: tuple[float, ...]  # one per seed: mean over these cases
+    mean: float  # over the seeds
+    sd: float  # between the seeds, divided by count - 1
+    cases: int  # finite for every seed
+    left_out: int  # cases that are infinite or undefined for at least one seed
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedLine:
+    """The repetitions of one contender in a dataset and stage, over the cases that all of them have."""
+
+    contender: Contender
+    dataset: str
+    stage: str
+    cases: int
+    patients: int
+    metrics: dict[str, Spread]
+
+
 def find_contenders(runs: Sequence[Run]) -> list[Contender]:
     """The contenders of every dataset, sorted as the tables sort their lines.
 
