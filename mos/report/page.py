@@ -8,12 +8,13 @@ import shlex
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jinja2
 from markupsafe import Markup
 
 from mos.report import colour, cost, curve, page_parts, plot_ranks, table
+from mos.report.analysis import Analysis
 from mos.report.case_block import case_block
 from mos.report.collect import Collection
 from mos.report.metric import KEYS, METRICS
@@ -23,9 +24,6 @@ from mos.report.page_images import Pictures
 from mos.report.pair_block import pair_block
 from mos.report.run_record import Run
 from mos.report.zeroshot import ZeroShotLine
-
-if TYPE_CHECKING:
-    from mos.report.analysis import Analysis
 
 # Columns that papers rarely print wait for a tick in the menu of columns.
 SHOWN_AT_FIRST = ("dice", "iou", "hd", "msd")
@@ -42,7 +40,7 @@ def render(
     *,
     created: datetime,
     version: str,
-    analysis: "Analysis | None" = None,
+    analysis: Analysis | None = None,
     pictures: dict[str, Pictures] | None = None,
 ) -> str:
     """The page as text. Every name and note of a user is escaped.
@@ -59,7 +57,12 @@ def render(
         undefined=jinja2.StrictUndefined,
     )
     environment.filters |= {"breakable": breakable, "readable": readable, "fixed": fixed}
-    notices = [*collection.notices, *(analysis.notices if analysis else ())]
+    pictures = pictures or {}
+    notices = [
+        *collection.notices,
+        *(analysis.notices if analysis else ()),
+        *(notice for found in pictures.values() for notice in found.notices),
+    ]
     by_name = _by_name(collection.runs)
     environment.globals |= {
         "parts_store": Parts(),
@@ -80,7 +83,6 @@ def render(
         (_HERE / "script" / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS
     )
     parts = page_parts.parts(collection, overview, per_label, per_fold, zeroshot, analysis)
-    pictures = pictures or {}
     pairs = {part.number: _pairs(part, analysis) for part in parts}
     return environment.get_template("page.html.j2").render(
         collection=collection,
@@ -140,7 +142,7 @@ def _cases(collection: Collection, dataset: str) -> dict[str, Any]:
     return case_block(collection.rows[collection.rows["dataset"] == dataset])
 
 
-def _pairs(part: page_parts.DatasetPart, analysis: "Analysis | None") -> str:
+def _pairs(part: page_parts.DatasetPart, analysis: Analysis | None) -> str:
     """The packed comparisons of a dataset's test; empty where fewer than two can be compared."""
     if analysis is None:
         return ""

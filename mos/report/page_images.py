@@ -41,6 +41,8 @@ def choose_pictures(collection: Collection, budget_mib: float) -> dict[str, Pict
     Images of a case come with the predictions of all runs that have them: without something beside
     it a picture says little. Datasets share the budget equally.
     """
+    if budget_mib <= 0:
+        return {}
     rows = collection.rows
     tested = rows[(rows["stage"] == "test") & (rows["state"] != "not scored")]
     available = {

@@ -2,20 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from mos.report import curve, export, table
+from mos.report.analysis import Analysis
 from mos.report.collect import Collection
 from mos.report.cost import CostLine, cost_lines
 from mos.report.metric import METRICS, Metric
 from mos.report.pivot import Pivot, pivot
 from mos.report.ranking import Ranking
 from mos.report.run_record import Run
-from mos.report.seeds import Contender
+from mos.report.seeds import Contender, SeedLine
 from mos.report.zeroshot import ZeroShotLine
-
-if TYPE_CHECKING:
-    from mos.report.analysis import Analysis, SeedLine
 
 FOLDS = 5  # a dataset is split into five rotations
 STAGE_TITLES = {"test": "Test", "valid": "Validation", "zeroshot": "Zero-shot"}
@@ -48,7 +45,7 @@ class DatasetPart:
     curves: list[tuple[str, list[Run], list[curve.Panel]]]
     runs: list[Run]
     costs: list[CostLine]
-    seeds: "list[SeedLine]"
+    seeds: list[SeedLine]
     rankings: list[Ranking]
 
     @property
@@ -63,7 +60,7 @@ def parts(
     per_label: Sequence[table.Line],
     per_fold: Sequence[table.Line],
     zeroshot: Sequence[ZeroShotLine],
-    analysis: "Analysis | None",
+    analysis: Analysis | None,
 ) -> list[DatasetPart]:
     """The datasets in the order of their names."""
     costs = cost_lines(collection.runs)
@@ -119,7 +116,7 @@ def _stage(
     overview: Sequence[table.Line],
     per_label: Sequence[table.Line],
     per_fold: Sequence[table.Line],
-    analysis: "Analysis | None",
+    analysis: Analysis | None,
 ) -> Stage:
     mine = _of(overview, dataset, key)
     metrics = export.present(mine)

@@ -31,6 +31,10 @@ class Options:
     )
     output_folder: str = option("", "where to write; empty: summary in the checkpoint folder")
     task: str = option("baseline", "whose runs to report: those in <task>-*/")
+    image_budget: float = option(
+        30.0,
+        "MiB of the page for images of cases (made by cmd/plot-test): worst, median and best case first; 0: none",
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -53,8 +57,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     # pandas and jinja2 are slow to import, and --help needs neither.
     from mos.files import write_json, write_text
     from mos.report import export, page, table
+    from mos.report.analysis import analyse
     from mos.report.collect import collect
     from mos.report.data import as_data
+    from mos.report.page_images import choose_pictures
     from mos.report.zeroshot import zeroshot_lines
 
     collection = collect(root, options.task)
@@ -69,7 +75,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     now = datetime.now().astimezone()
     foreign = zeroshot_lines(collection)
     shown = collection, overview, labels, folds, foreign
-    text = page.render(*shown, created=now, version=mos.__version__)
+    analysis = analyse(collection)
+    pictures = choose_pictures(collection, options.image_budget)
+    text = page.render(
+        *shown, created=now, version=mos.__version__, analysis=analysis, pictures=pictures
+    )
     data = as_data(*shown, created=now, version=mos.__version__)
     frame = export.overview_frame(overview)
     write_text(output / "result.csv", frame.to_csv(index=False))
