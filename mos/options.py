@@ -111,6 +111,9 @@ class TrainingOptions:
     re_eval: Literal["", "complete", "normal", "force"] = option(
         "", "score the stored epochs again and stop: complete (what is missing), normal or force"
     )
+    run_plot_test: bool = option(
+        False, "draw the test cases of the stored run's best epoch and stop, as cmd/plot-test"
+    )
     log_every_n_epochs: int = option(10, "write pictures to TensorBoard every n epochs; 0: never")
     use_profile: bool = option(
         False,

@@ -42,6 +42,9 @@ def _train() -> None:
     if resolved.options.re_eval:
         _score_again(resolved.options)
         return
+    if resolved.options.run_plot_test:
+        _plot_test(resolved.options)
+        return
     from run.baseline.train import train  # torch loads here, after --help and refused options
 
     train(resolved.options, resolved.text, resolved.layers)
@@ -64,6 +67,16 @@ def _score_again(options: ModelArguments) -> None:
             threads=options.threads,
         )
     )
+
+
+def _plot_test(options: ModelArguments) -> None:
+    """`--run_plot_test`: figures of the launcher's own run as `cmd/plot-test` draws them."""
+    from run.baseline.cmd.plot_test import Options, plot
+
+    if not _is_first():
+        return
+    run = setting_folder(TASK, options.train_dataset) / options.run_name
+    plot(Options(run=(str(run),), device=options.device, threads=options.threads))
 
 
 def stored_options(options: ModelArguments) -> dict[str, str]:
