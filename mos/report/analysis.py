@@ -32,7 +32,7 @@ def analyse(collection: Collection) -> Analysis:
     found = sheets(collection.rows, contenders)
     return Analysis(
         contenders=tuple(contenders),
-        comparisons=compare(found, contenders),
-        rankings=tuple(rankings(found)),
+        comparisons=compare(found, contenders, collection.cache),
+        rankings=tuple(rankings(found, collection.cache)),
         seeds=tuple(seed_lines(found)),
     )

@@ -7,10 +7,12 @@ from functools import cached_property
 
 import numpy as np
 
+from mos.report.cache import Cache
 from mos.report.differences import differences
 from mos.report.metric import METRICS
 from mos.report.notice import Notice
 from mos.report.paired import holm
+from mos.report.remembered import remembered
 from mos.report.seeds import Contender
 from mos.report.sheet import Sheet, best_order
 
@@ -143,15 +145,25 @@ class Comparisons:
         }
 
 
-def compare(sheets: Sequence[Sheet], contenders: Sequence[Contender]) -> Comparisons:
+def compare(
+    sheets: Sequence[Sheet], contenders: Sequence[Contender], cache: Cache | None = None
+) -> Comparisons:
     """Compares the contenders of each dataset, stage and metric: all labels, then each label.
 
     Holm's correction counts one family per dataset, stage and metric for all labels, and another for
     the labels one by one, over all of them.
     """
     entries, notices = [], []
+    cache = cache or Cache(None)
     for sheet, every in zip(sheets, _complete(sheets)):
-        entries += _families(sheet, every)
+        entries += remembered(
+            cache,
+            "compare",
+            [*sheet.parts, str(every)],
+            lambda: _families(sheet, every),
+            [Comparison],
+            pack=f"{sheet.dataset} {sheet.stage}",
+        )
         if not every:
             text = (
                 f"{sheet.stage}: {len(sheet.contenders)} runs are too many to compare every pair; "

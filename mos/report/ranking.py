@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mos.report.cache import Cache
 from mos.report.compare import LIMIT, SIGNIFICANT
 from mos.report.critical_difference import CriticalDifference, critical_difference
 from mos.report.differences import patient_utility, utility_differences
 from mos.report.metric import METRICS
 from mos.report.paired import holm, midranks, normal_p, rounded, signed_rank_tests
+from mos.report.remembered import remembered
 from mos.report.sheet import Sheet, best_order
 from mos.report.statistics import times_drawn
 
@@ -56,29 +58,46 @@ class Ranking:
     critical_difference: CriticalDifference | None  # None below three contenders
 
 
-def rankings(sheets: Sequence[Sheet]) -> list[Ranking]:
+def rankings(sheets: Sequence[Sheet], cache: Cache | None = None) -> list[Ranking]:
     """One ranking per dataset, stage and metric with two contenders on the same cases of two patients.
 
     All labels together. Of more than LIMIT contenders the best by their means are ranked.
     """
+    cache = cache or Cache(None)
     tasks = sum(len(METRICS) for sheet in sheets if len(sheet.contenders) > 1)
     found = []
     for sheet in sheets:
-        values: dict[tuple[bytes, tuple[int, ...]], np.ndarray] = {}
-        for number, metric in enumerate(METRICS):
-            alike = sheet.alike(sheet.known[..., number])
-            mask = sheet.known[alike[0]]
-            key = mask.tobytes(), tuple(alike)
-            if len(alike) > 1 and key not in values:
-                values[key] = sheet.case_values(alike, mask)
-            counted = mask[:, :, number].any(axis=1)
-            owners = sheet.patient[counted]
-            if len(alike) < 2 or len(np.unique(owners)) < 2:
-                continue
-            scores = values[key][:, counted, number]
-            best = np.sort(best_order(scores, metric.higher_is_better)[:LIMIT])
-            names = [sheet.contenders[alike[place]].name for place in best]
-            found.append(_ranking(sheet, number, names, scores[best], owners, work=_WORK // tasks))
+        if len(sheet.contenders) > 1:
+            work = _WORK // tasks
+            found += remembered(
+                cache,
+                "rankings",
+                [*sheet.parts, str(work)],
+                lambda: _rankings(sheet, work),
+                [Ranking, Method, CriticalDifference],
+                pack=f"{sheet.dataset} {sheet.stage}",
+            )
+    return found
+
+
+def _rankings(sheet: Sheet, work: int) -> list[Ranking]:
+    """Those of one sheet."""
+    found = []
+    values: dict[tuple[bytes, tuple[int, ...]], np.ndarray] = {}
+    for number, metric in enumerate(METRICS):
+        alike = sheet.alike(sheet.known[..., number])
+        mask = sheet.known[alike[0]]
+        key = mask.tobytes(), tuple(alike)
+        if len(alike) > 1 and key not in values:
+            values[key] = sheet.case_values(alike, mask)
+        counted = mask[:, :, number].any(axis=1)
+        owners = sheet.patient[counted]
+        if len(alike) < 2 or len(np.unique(owners)) < 2:
+            continue
+        scores = values[key][:, counted, number]
+        best = np.sort(best_order(scores, metric.higher_is_better)[:LIMIT])
+        names = [sheet.contenders[alike[place]].name for place in best]
+        found.append(_ranking(sheet, number, names, scores[best], owners, work=work))
     return found
 
 

@@ -1,10 +1,12 @@
-"""metric.jsonl of a run: its lines by stage and epoch, parsed when somebody asks for them."""
+"""metric.jsonl of a run: its lines by stage and epoch, as tables, parsed when somebody asks for them."""
 
 import json
 import math
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
+
+import pyarrow as pa
 
 Lines = dict[int, dict]
 
@@ -17,15 +19,17 @@ class RunLog(Mapping[str, Lines]):
 
     def __init__(self, data: bytes):
         self.data = data
-        head, _, self._body = data.partition(b"\n")
+        head, _, rest = data.partition(b"\n")
         self._head = json.loads(head)
+        self._table, self._body = rest[: self._head["table"]], rest[self._head["table"] :]
 
     @classmethod
     def of(cls, log: Mapping[str, Lines], bad: tuple[int, ...] = ()) -> "RunLog":
         """`bad`: the numbers of lines that could not be read."""
         valid = {epoch: line.get("dice") for epoch, line in log.get("valid", {}).items()}
-        head = {"stages": list(log), "bad": list(bad), "valid_dice": valid}
-        return cls(json.dumps(head).encode() + b"\n" + json.dumps(log).encode())
+        table = _packed(log)
+        head = {"stages": list(log), "bad": list(bad), "valid_dice": valid, "table": len(table)}
+        return cls(b"".join([json.dumps(head).encode(), b"\n", table, json.dumps(log).encode()]))
 
     @property
     def bad(self) -> list[int]:
@@ -36,6 +40,12 @@ class RunLog(Mapping[str, Lines]):
         """Validation dice by epoch, where there is a number."""
         dice = {int(epoch): value for epoch, value in self._head["valid_dice"].items()}
         return {epoch: value for epoch, value in dice.items() if isinstance(value, int | float)}
+
+    @property
+    def table(self) -> pa.Table:
+        """A row per stage and epoch: stage, epoch, and every number of the lines, null where none."""
+        with pa.ipc.open_stream(self._table) as stream:
+            return stream.read_all()
 
     @cached_property
     def _log(self) -> dict[str, Lines]:
@@ -76,6 +86,29 @@ def read_log(path: Path) -> RunLog:
             continue
         log.setdefault(stage, {})[epoch] = {key: _finite(value) for key, value in entry.items()}
     return RunLog.of(log, tuple(bad))
+
+
+def _packed(log: Mapping[str, Lines]) -> bytes:
+    lines = [
+        (stage, epoch, line) for stage, of_stage in log.items() for epoch, line in of_stage.items()
+    ]
+    keys = {key: None for *_, line in lines for key, value in line.items() if _is_number(value)}
+    columns = {
+        "stage": pa.array([stage for stage, *_ in lines], pa.string()),
+        "epoch": pa.array([epoch for _, epoch, _ in lines], pa.int64()),
+    }
+    for key in keys.keys() - columns.keys():
+        values = [float(v) if _is_number(v := line.get(key)) else None for *_, line in lines]
+        columns[key] = pa.array(values, pa.float64())
+    sink = pa.BufferOutputStream()
+    table = pa.table({key: columns[key] for key in ("stage", *{"epoch": None} | keys)})
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e308
 
 
 def _finite(value: object) -> object:

@@ -31,6 +31,13 @@ class Sheet:
     # (k, n, L, M): every run of the contender has a verdict, which may be that there is nothing.
     known: np.ndarray
 
+    @property
+    def parts(self) -> list[str | np.ndarray]:
+        """All that is in it, for `Cache.remember`."""
+        texts = self.dataset, self.stage, self.contenders, self.cases, self.labels, self.label_names
+        arrays = self.patient, *self.runs_of, self.values, self.unit_case, self.known
+        return [repr(texts), *arrays]
+
     def case_values(self, which: Sequence[int], mask: np.ndarray) -> np.ndarray:
         """Scores of the contenders `which`, counting only cells of `mask` (n, L, M).
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
+from mos.report.cache import Cache
 from mos.report.collect import Collection
 from mos.report.metric import KEYS, METRICS
+from mos.report.remembered import remembered
 from mos.report.run_record import Run, name_order
 from mos.report.scores import group_means
 from mos.report.statistics import Description, describe
@@ -51,7 +53,7 @@ class Line:
 
 def overview(collection: Collection) -> list[Line]:
     """One line per run name, dataset and stage, folds pooled by case; runs without scores included."""
-    lines = _lines(collection.rows, [])
+    lines = _lines(collection, [])
     have = {(line.dataset, line.run) for line in lines if line.stage == "test"}
     lines += [_empty(run) for run in collection.runs if (run.dataset, run.name) not in have]
     once = {(line.dataset, line.stage, line.run): line for line in lines}
@@ -60,12 +62,12 @@ def overview(collection: Collection) -> list[Line]:
 
 def per_label(collection: Collection) -> list[Line]:
     """One line per run name, dataset, stage and label, folds pooled by case; label by label."""
-    return sorted(_lines(collection.rows, ["label"]), key=lambda line: line.order)
+    return sorted(_lines(collection, ["label"]), key=lambda line: line.order)
 
 
 def per_fold(collection: Collection) -> list[Line]:
     """One line per run name, dataset, stage and fold, fold by fold; those without scores too."""
-    lines = _lines(collection.rows, ["fold"])
+    lines = _lines(collection, ["fold"])
     have = {(line.dataset, line.run, line.fold) for line in lines if line.stage == "test"}
     for run in collection.runs:
         if (run.dataset, run.name, run.fold) not in have:
@@ -79,14 +81,17 @@ def _empty(run: Run) -> Line:
     return Line(dataset=run.dataset, stage="test", run=run.name, **names)
 
 
-def _lines(rows: pd.DataFrame, extra: list[str]) -> list[Line]:
+def _lines(collection: Collection, extra: list[str]) -> list[Line]:
     """Makes a line of every (dataset, stage, *extra, run) and marks the best of each column."""
+    rows = collection.rows
     rows = rows[rows["state"] != "not scored"].reset_index(drop=True)
     table = Columns.of(rows)
     columns = defaultdict(list)
     groups = rows.groupby(["dataset", "stage", *extra, "run"], sort=True).indices
     for key, where in groups.items():
-        columns[key[:-1]].append((_line(table, where, extra), table.content(where)))
+        columns[key[:-1]].append(
+            (_line(table, where, extra, collection.cache), table.content(where))
+        )
     return [line for group in columns.values() for line in _mark_best(group)]
 
 
@@ -141,7 +146,7 @@ def case_scores(table: Columns, where: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return group_means(per_fold, of_fold, len(cases)), table.patient[where][first]
 
 
-def _line(table: Columns, where: np.ndarray, extra: list[str]) -> Line:
+def _line(table: Columns, where: np.ndarray, extra: list[str], cache: Cache) -> Line:
     """The line of the rows `where`, all of one run and stage."""
     name = {key: column[where[0]] for key, column in table.names.items()}
     values, patients = case_scores(table, where)
@@ -158,8 +163,18 @@ def _line(table: Columns, where: np.ndarray, extra: list[str]) -> Line:
         missed=states["missed"],
         not_in_reference=states["absent"] + states["invented"],
         invented=states["invented"],
-        metrics={key: describe(values[:, i], patients) for i, key in enumerate(KEYS)},
+        metrics=describe_all(values, patients, cache),
     )
+
+
+def describe_all(values: np.ndarray, patients: np.ndarray, cache: Cache) -> dict[str, Description]:
+    """`describe` of every metric; `values` (n, metrics) as KEYS, `patients` (n,) whose case each is."""
+    owners = np.unique(patients, return_inverse=True)[1]
+
+    def make() -> dict[str, Description]:
+        return {key: describe(values[:, i], owners) for i, key in enumerate(KEYS)}
+
+    return remembered(cache, "describe", [values, owners], make, [Description])
 
 
 def _mark_best(group: list[tuple[Line, frozenset[int]]]) -> list[Line]:
