@@ -116,8 +116,9 @@ def mean_surface_distance(distances: SurfaceDistances) -> float:
 def surface_dice(distances: SurfaceDistances, tolerance_mm: float) -> float:
     """The part of both outlines that lies within a tolerance of the other, 0..1.
 
-    Normalised surface Dice (Nikolov et al. 2018) with each outline voxel counted once, where
-    surface-distance weighs by surface area.
+    Normalised surface Dice (Nikolov et al. 2018) with each outline voxel counted once, as MONAI does.
+    surface-distance weighs by the area of a surface between the voxels: on smooth masks its value
+    is higher, by up to 0.1.
 
     Returns:
         0..1; nan when both outlines are empty, 0 when one is.
