@@ -27,9 +27,13 @@ class Analysis:
 
 
 def analyse(collection: Collection) -> Analysis:
-    """Compares and ranks the runs of `collection`, per dataset and stage."""
+    """Compares and ranks the runs of `collection`, per dataset and stage: test and zero-shot sets.
+
+    Not validation: its cases chose the epoch, so they cannot test it.
+    """
     contenders = find_contenders(collection.runs)
-    found = sheets(collection.rows, contenders)
+    rows = collection.rows
+    found = sheets(rows[(rows["stage"] != "valid").to_numpy(bool)], contenders)
     return Analysis(
         contenders=tuple(contenders),
         comparisons=compare(found, contenders, collection.cache),
