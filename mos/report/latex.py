@@ -9,7 +9,7 @@ from mos.report.analysis import Analysis, analyse
 from mos.report.collect import Collection
 from mos.report.latex_names import Names
 from mos.report.latex_style import Style
-from mos.report.latex_table import POINTS_PER_MM, Table, render
+from mos.report.latex_table import POINTS_PER_MM, Table, fits, render
 from mos.report.latex_text import escape, slugs
 from mos.report.table import Line
 from mos.report.zeroshot import STAGE, ZeroShotLine, zeroshot_lines
@@ -108,7 +108,10 @@ def _tables(dataset: str, collection: Collection, lines: Lines, style: Style) ->
     for key in keys:
         if len({line.fold for line in folds if line.fold}) > 1:
             named = {"name": f"folds-{key}", "caption": captions.of("folds", [key])}
-            found.append(latex_grid.folds(overall, folds, key, *common, **named))
+            whole = latex_grid.folds(overall, folds, key, *common, **named)
+            if not fits(whole, style.layout):
+                whole = latex_grid.folds(overall, folds, key, *common, **named, spread=False)
+            found.append(whole)
     for key in keys:
         compared = names, style, comparisons, contenders
         named = {"name": f"pairs-{key}", "caption": captions.of("pairs", [key])}

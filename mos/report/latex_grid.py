@@ -1,6 +1,7 @@
 """One metric as a LaTeX table: runs by rows; folds, or labels, and all together by columns."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mos.report import latex_cells, latex_notes
 from mos.report.compare import Comparisons
@@ -24,15 +25,21 @@ def folds(
     *,
     name: str,
     caption: str,
+    spread: bool = True,
 ) -> Table:
-    """Cross-validation in detail; the last column has all folds pooled by case."""
+    """Cross-validation in detail; the last column has all folds pooled by case.
+
+    Without `spread` the single folds have means alone.
+    """
     numbers = sorted({line.fold for line in per_fold if line.fold})
     columns = [(f"Fold {fold}", [x for x in per_fold if x.fold == fold], None) for fold in numbers]
     columns.append(("All folds", list(overall), comparisons))
     notes = [latex_notes.basis(overall, style, "test cases")]
-    return _grid(
-        columns, overall, key, names, style, notices, notes, name=name, caption=caption, folds=True
-    )
+    named = {"name": name, "caption": caption, "folds": True}
+    if not spread:
+        notes.append("Single folds: mean alone.")
+        named["column_style"] = replace(style, spread="none")
+    return _grid(columns, overall, key, names, style, notices, notes, **named)
 
 
 def labels(
@@ -134,6 +141,7 @@ def _grid(
     name: str,
     caption: str,
     folds: bool = False,
+    column_style: Style | None = None,
 ) -> Table:
     runs = _runs(overall, names)
     whole = {line.run: line for line in overall}
@@ -143,7 +151,9 @@ def _grid(
     for title, lines, comparisons in columns:
         of = {line.run: line for line in lines}
         there = [run for run in runs if run in of and of[run].metrics]
-        texts = latex_cells.scores([of[run] for run in there], key, style, comparisons)
+        # The last column is of all folds or labels together.
+        mine = style if title == columns[-1][0] else column_style or style
+        texts = latex_cells.scores([of[run] for run in there], key, mine, comparisons)
         by_run = dict(zip(there, texts))
         cells.append([by_run.get(run, NOTHING) for run in runs])
         blocks.append(Block(columns=(title,)))

@@ -44,7 +44,7 @@ def marks(best: bool, alike: bool, lines: Sequence[Line], keys: Sequence[str]) -
         return []
     infinite = any(line.metrics[key].infinite for line in lines if line.metrics for key in keys)
     rule = ", by the fewest infinite cases, then by the mean" if infinite else ""
-    text = rf"\mosbest{{Bold}}: best of its column{rule}."
+    text = rf"\textbf{{Bold}}: best of its column{rule}."
     if alike:
         text += (
             r" $^{\dagger}$Not significantly different from it (Wilcoxon signed-rank test over patients, "

@@ -160,6 +160,7 @@ def _pivoted(
     ordered = sorted(heads, key=heads.get)
     letters = [flags.of(line.run) for line in lines]
     rows = []
+    before = None
     for lead, mine in cells.items():
         blocks = tuple(
             tuple(
@@ -168,7 +169,9 @@ def _pivoted(
             )
             for quantity in quantities
         )
-        rows.append(Row(lead=lead, cells=blocks))
+        same = len(lead) > 1 and lead[0] == before
+        before = lead[0]
+        rows.append(Row(lead=("" if same else lead[0], *lead[1:]), cells=blocks))
     titles = tuple(", ".join(map(_title, columns, head)) for head in ordered)
     return (
         tuple(HEADINGS[part] for part in parts),

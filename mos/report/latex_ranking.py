@@ -38,13 +38,16 @@ def ranking(
         Row(lead=(titles[run],), cells=tuple((cells[i],) for _, cells in columns))
         for i, run in enumerate(of.contenders)
     )
-    stability = ", ".join(
-        f"{_METHOD_TITLES.get(m.name, escape(m.name)).lower()} {number(m.tau, 2)}" for m in methods
+    shown = {m.name: _METHOD_TITLES.get(m.name, escape(m.name)).lower() for m in methods}
+    stability = "; ".join(f"{shown[m.name]} {number(m.tau, 2)}" for m in methods)
+    draws = {m.draws for m in methods}
+    of_draws = (
+        str(*draws) if len(draws) == 1 else "; ".join(f"{shown[m.name]} {m.draws}" for m in methods)
     )
     patients = f" of {of.patients} patients" if of.patients != of.cases else ""
     notes = [
-        f"Ranks over {of.cases} cases{patients}, 1 is best; in brackets the middle 95\\,\\% of {of.draws} "
-        "bootstrap draws of patients.",
+        f"Ranks over {of.cases} cases{patients}, 1 is best; in brackets the middle 95\\,\\% of the "
+        f"bootstrap draws of patients ({of_draws}).",
         f"Kendall's $\\tau$ between a ranking and its draws (1 is stable), mean: {stability}.",
     ]
     if of.critical_difference is not None:

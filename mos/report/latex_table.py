@@ -19,7 +19,6 @@ _SIZES = (
     ("footnotesize", 4, 4.25),
     ("footnotesize", 3, 4.25),
     ("scriptsize", 3, 3.986),
-    ("scriptsize", 2, 3.986),
 )
 _SHRUNK = 1.1  # times too wide: rather shrunk by a tenth than cut in two
 # Widths of cmr10 in digits, bold (cmb10) is as wide in digits and a little wider in letters.
@@ -114,6 +113,11 @@ def render(table: Table, layout: Layout) -> tuple[str, float]:
             )
         )
     return "\n".join(pieces), widest
+
+
+def fits(table: Table, layout: Layout) -> bool:
+    """Whether all columns go side by side, none shrunk."""
+    return _fitting(table, layout)[2] <= 1
 
 
 def text_width(tex: str) -> float:

@@ -91,7 +91,8 @@ def write(output: Path, collection: "Collection", lines: "Lines", options: Latex
     written = latex.files(collection, lines, style_of(options, collection))
     folder = output / FOLDER
     for one in written:
-        write_text(folder / one.path, one.text)
+        if not _has(folder / one.path, one.text):  # flushing forty files to disk takes seconds
+            write_text(folder / one.path, one.text)
         if one.share > 1:
             print(
                 f"{one.path} is wider than {options.latex_width:g} mm at the smallest font and will be shrunk; "
@@ -219,6 +220,10 @@ def read_names(words: Sequence[str], known: Some[str]) -> dict[str, str]:
             )
         found[word[:at]] = check_tex(word[at + 1 :], "--latex_names")
     return found
+
+
+def _has(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_bytes() == text.encode()
 
 
 def _remove_others(folder: Path, kept: Some[Path]) -> None:
