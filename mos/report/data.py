@@ -2,15 +2,28 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, is_dataclass
+from dataclasses import fields, is_dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from mos.report.analysis import Analysis
 from mos.report.collect import Collection
+from mos.report.export_analysis import analysis_data
 from mos.report.metric import METRICS
 from mos.report.table import Line
 from mos.report.zeroshot import ZeroShotLine
+
+FORMAT = 2
+# Beside result.json: what is too long for it, as tables.
+FILES = {
+    "cases": ["cases.csv", "cases.parquet"],
+    "epochs": ["epochs.csv", "epochs.parquet"],
+    "comparisons": ["comparisons.csv"],
+    "ranking": ["ranking.csv"],
+    "seeds": ["seeds.csv"],
+    "columns": ["columns.csv"],
+}
 
 
 def as_data(
@@ -22,15 +35,21 @@ def as_data(
     *,
     created: datetime,
     version: str,
+    analysis: Analysis | None = None,
 ) -> dict[str, Any]:
-    """What the page shows, without the learning curves; null stands for a number that is not there."""
+    """What the page shows, without the learning curves; null stands for a number that is not there.
+
+    What is longer is in the tables beside it, which `files` names.
+    """
+    notices = (*collection.notices, *(analysis.notices if analysis else ()))
     return plain(
         {
-            "format": 1,
+            "format": FORMAT,
             "created": created.isoformat(timespec="seconds"),
             "mos": version,
             "task": collection.task,
             "checkpoint_folder": collection.root,
+            "files": FILES,
             "metrics": [
                 {k: getattr(metric, k) for k in "key title unit higher_is_better rule".split()}
                 for metric in METRICS
@@ -39,30 +58,33 @@ def as_data(
             "per_label": per_label,
             "per_fold": per_fold,
             "zeroshot": zeroshot,
+            **(analysis_data(analysis) if analysis else {}),
             "runs": [
                 {
                     "folder": run.folder.relative_to(collection.root),
-                    **{k: getattr(run, k) for k in "setting dataset fold name epoch".split()},
+                    **{k: getattr(run, k) for k in "setting dataset fold name seed epoch".split()},
                     **{k: getattr(run, k) for k in "chosen_by epochs_done epochs_wanted".split()},
                     "record": run.record,
                 }
                 for run in collection.runs
             ],
-            "warnings": collection.notices,
+            "warnings": notices,
         }
     )
 
 
 def plain(value: Any) -> Any:
     """Turns dataclasses, sets, tuples and paths into JSON's types, and nan and infinity into None."""
-    if is_dataclass(value):
-        return plain(asdict(value))
-    if isinstance(value, Mapping):
-        return {str(key): plain(entry) for key, entry in value.items()}
-    if isinstance(value, frozenset | set):
-        return sorted(plain(entry) for entry in value)
-    if isinstance(value, list | tuple):
-        return [plain(entry) for entry in value]
+    if value is None or isinstance(value, str | int):
+        return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(entry) for entry in value]
+    if is_dataclass(value):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, frozenset | set):
+        return sorted(plain(entry) for entry in value)
     return str(value) if isinstance(value, Path) else value

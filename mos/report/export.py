@@ -1,4 +1,4 @@
-"""The overview outside the page: a frame for result.csv, text for a terminal."""
+"""The tables outside the page: frames for the CSV files, text for a terminal."""
 
 import math
 from collections.abc import Sequence

@@ -27,9 +27,11 @@ def written(tmp_path_factory):
     return root / "summary"
 
 
-def test_it_writes_four_files_and_leaves_nothing_half_written(written):
-    names = {path.name for path in written.iterdir()}
-    assert names == {"result.html", "result.csv", "cases.csv", "result.json"}
+def test_it_writes_its_files_and_leaves_nothing_half_written(written):
+    names = {path.name for path in written.iterdir()} - {".cache"}
+    tables = {f"{name}.csv" for name in "result cases epochs comparisons ranking columns".split()}
+    assert names == tables | {"result.html", "result.json", "cases.parquet", "epochs.parquet"}
+    assert not [path for path in written.rglob("*") if path.name.startswith(".tmp")]
 
 
 def test_the_page_reaches_for_nothing_outside_itself(written):

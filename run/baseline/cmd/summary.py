@@ -1,22 +1,32 @@
-"""Writes the report of all runs: one HTML page, two CSV files, one JSON file."""
+"""Writes the report of all runs: one HTML page, and all its numbers as CSV, Parquet and JSON."""
 
+import json
+import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import mos
 from mos import folders
 from mos.arguments import option, parse
 from mos.errors import BadInput, run_main
 
+if TYPE_CHECKING:
+    import pandas
+
 DESCRIPTION = (
     "Reads the result folders of all runs (nothing in them is changed) and writes a report: "
     "result.html, tables, learning curves and details of the runs in one page that opens from disk; "
     "result.csv, one row per run, dataset and stage, folds pooled by case; "
-    "cases.csv, every score, one row per run, fold, stage, case and label; "
-    "result.json, the tables, the runs and the warnings as data; "
-    "zeroshot.csv, where there are zero-shot scores, each beside the run's own test. "
+    "cases.csv and .parquet, every score, one row per run, fold, stage, case and label; "
+    "epochs.csv and .parquet, the numbers of metric.jsonl, one row per run, stage and epoch; "
+    "comparisons.csv and ranking.csv, where there are several runs; seeds.csv, where seeds differ; "
+    "zeroshot.csv, where there are zero-shot scores, each beside the run's own test; "
+    "columns.csv, what every column means; "
+    "result.json, the tables, rankings, runs and warnings as data. "
     "The epoch shown is the best by validation; test scores never choose it."
 )
 
@@ -31,6 +41,11 @@ class Options:
     )
     output_folder: str = option("", "where to write; empty: summary in the checkpoint folder")
     task: str = option("baseline", "whose runs to report: those in <task>-*/")
+    use_cache: bool = option(
+        True,
+        "keep what was read in .cache of the output folder, so that the next summary reads only what "
+        "changed; the report is the same without, and the folder may be deleted at any time",
+    )
     image_budget: float = option(
         30.0,
         "MiB of the page for images of cases (made by cmd/plot-test): worst, median and best case first; 0: none",
@@ -38,7 +53,7 @@ class Options:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Collects, prints the overview, writes the four files.
+    """Collects, prints the overview, writes the files.
 
     Raises:
         BadInput: no run is found, or the output folder cannot be written to.
@@ -55,48 +70,74 @@ def main(argv: Sequence[str] | None = None) -> None:
         output = folders.summary_folder().absolute()
 
     # pandas and jinja2 are slow to import, and --help needs neither.
-    from mos.files import write_json, write_text
-    from mos.report import export, page, table
+    from mos.files import write_text
+    from mos.report import cache, export, export_analysis, long_form, page, table
     from mos.report.analysis import analyse
     from mos.report.collect import collect
+    from mos.report.columns import column_frame
     from mos.report.data import as_data
     from mos.report.page_images import choose_pictures
     from mos.report.zeroshot import zeroshot_lines
 
-    collection = collect(root, options.task)
+    kept = cache.Cache(
+        output / cache.FOLDER if options.use_cache else None, scope=f"{root} {options.task}"
+    )
+    collection = collect(root, options.task, kept)
     if not collection.runs:
         raise BadInput(
             f"no run of the task {options.task!r} in {root}: looked for {options.task}-*/*/run.json. "
             f"Train one first, for instance with .scripts/{options.task}/unet-2d-none, or name another "
             "folder with --checkpoint_folder"
         )
-    overview = table.overview(collection)
-    labels, folds = table.per_label(collection), table.per_fold(collection)
-    now = datetime.now().astimezone()
-    foreign = zeroshot_lines(collection)
-    shown = collection, overview, labels, folds, foreign
-    analysis = analyse(collection)
-    pictures = choose_pictures(collection, options.image_budget)
-    text = page.render(
-        *shown, created=now, version=mos.__version__, analysis=analysis, pictures=pictures
-    )
-    data = as_data(*shown, created=now, version=mos.__version__)
-    frame = export.overview_frame(overview)
-    write_text(output / "result.csv", frame.to_csv(index=False))
-    write_text(output / "cases.csv", collection.rows.to_csv(index=False))
-    if foreign:
-        write_text(output / "zeroshot.csv", export.zeroshot_frame(foreign).to_csv(index=False))
-    write_json(output / "result.json", data)
+    # The large files are written by code outside the interpreter, so the second core can do it.
+    with ThreadPoolExecutor(1) as pool:
+        long = [
+            pool.submit(long_form.write_cases, output, collection),
+            pool.submit(long_form.write_epochs, output, collection.runs),
+        ]
+        overview = table.overview(collection)
+        labels, folds = table.per_label(collection), table.per_fold(collection)
+        foreign = zeroshot_lines(collection)
+        analysis = analyse(collection)
+        shown = collection, overview, labels, folds, foreign
+        about = {"created": datetime.now().astimezone(), "version": mos.__version__}
+        pictures = choose_pictures(collection, options.image_budget)
+        text = page.render(*shown, **about, analysis=analysis, pictures=pictures)
+        data = as_data(*shown, **about, analysis=analysis)
+        for one in long:
+            one.result()
+    frames = {"result": export.overview_frame(overview)}
+    frames["columns"] = column_frame(frames["result"].columns)
+    frames["zeroshot"] = export.zeroshot_frame(foreign)
+    frames = {f"{name}.csv": frame for name, frame in frames.items()}
+    for name, frame in (frames | export_analysis.frames(analysis)).items():
+        _write_frame(output / name, frame)
+    write_text(output / "result.json", json.dumps(data, allow_nan=False, ensure_ascii=False))
     write_text(output / "result.html", text)
+    if trouble := kept.save():
+        print(f"note: {trouble}", file=sys.stderr)
 
     print(export.overview_text(overview))
     print()
     if foreign:
         print(export.zeroshot_text(foreign))
         print()
+    if ranked := export_analysis.analysis_text(analysis):
+        print(ranked)
+        print()
     if collection.notices:
         print(f"warnings, listed in the page: {len(collection.notices)}")
     print(output / "result.html")
+
+
+def _write_frame(path: Path, frame: "pandas.DataFrame") -> None:
+    """Writes a table as CSV; without a row there is no file, nor one of an earlier summary."""
+    from mos.files import write_text
+
+    if len(frame):
+        write_text(path, frame.to_csv(index=False))
+    else:
+        path.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":
