@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import jinja2
@@ -120,6 +120,7 @@ def fits(table: Table, layout: Layout) -> bool:
     return _fitting(table, layout)[2] <= 1
 
 
+@lru_cache(maxsize=1 << 16)  # cells repeat, and every size is tried with all of them
 def text_width(tex: str) -> float:
     """The width of a cell in digits, estimated for Computer Modern."""
     text = re.sub(r"\\mosunicode\{[^}]*\}\{([^}]*)\}", r"[\1]", tex)
@@ -156,9 +157,11 @@ def _column_widths(table: Table) -> tuple[list[float], list[float]]:
     return lead, columns
 
 
-def _width(table: Table, sep: float, digit: float) -> float:
+def _width(
+    table: Table, widths: tuple[list[float], list[float]], sep: float, digit: float
+) -> float:
     """In pt."""
-    lead, columns = _column_widths(table)
+    lead, columns = widths
     at = 0
     total = sum(width * digit + 2 * sep for width in lead)
     for block in table.blocks:
@@ -171,8 +174,9 @@ def _width(table: Table, sep: float, digit: float) -> float:
 
 def _fitting(table: Table, layout: Layout) -> tuple[str, int, float]:
     """The first size that fits, else the last; its tabcolsep; the table's share of the width."""
+    widths = _column_widths(table)
     for size, sep, digit in _SIZES:
-        share = _width(table, sep, digit) / (layout.width * POINTS_PER_MM)
+        share = _width(table, widths, sep, digit) / (layout.width * POINTS_PER_MM)
         if share <= 0.98:  # the estimate may be a little low
             break
     return size, sep, share

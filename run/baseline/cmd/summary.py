@@ -13,6 +13,7 @@ import mos
 from mos import folders
 from mos.arguments import option, parse
 from mos.errors import BadInput, run_main
+from run.baseline.cmd.summary_latex import LatexOptions
 
 if TYPE_CHECKING:
     import pandas
@@ -26,13 +27,14 @@ DESCRIPTION = (
     "comparisons.csv and ranking.csv, where there are several runs; seeds.csv, where seeds differ; "
     "zeroshot.csv, where there are zero-shot scores, each beside the run's own test; "
     "columns.csv, what every column means; "
+    "latex/, the tables of a paper, and tables.tex, which shows them all; "
     "result.json, the tables, rankings, runs and warnings as data. "
     "The epoch shown is the best by validation; test scores never choose it."
 )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class ReportOptions:
     """Where to read and where to write."""
 
     checkpoint_folder: str = option(
@@ -52,6 +54,11 @@ class Options:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Options(LatexOptions, ReportOptions):
+    """The report, and how the LaTeX tables in it look."""
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Collects, prints the overview, writes the files.
 
@@ -61,6 +68,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parse(
         Options, argv, prog=".scripts/baseline/cmd/summary", description=DESCRIPTION
     ).options
+    options.check()
     root = Path(options.checkpoint_folder or folders.checkpoint_root()).absolute()
     if options.output_folder:
         output = Path(options.output_folder).absolute()
@@ -77,7 +85,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     from mos.report.columns import column_frame
     from mos.report.data import as_data
     from mos.report.page_images import choose_pictures
+    from mos.report.latex import Lines
     from mos.report.zeroshot import zeroshot_lines
+    from run.baseline.cmd import summary_latex
 
     kept = cache.Cache(
         output / cache.FOLDER if options.use_cache else None, scope=f"{root} {options.task}"
@@ -114,6 +124,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         _write_frame(output / name, frame)
     write_text(output / "result.json", json.dumps(data, allow_nan=False, ensure_ascii=False))
     write_text(output / "result.html", text)
+    lines = Lines(
+        overview=overview, labels=labels, folds=folds, zeroshot=foreign, analysis=analysis
+    )
+    tables = summary_latex.write(output, collection, lines, options)
     if trouble := kept.save():
         print(f"note: {trouble}", file=sys.stderr)
 
@@ -127,6 +141,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print()
     if collection.notices:
         print(f"warnings, listed in the page: {len(collection.notices)}")
+    print(tables)
     print(output / "result.html")
 
 
