@@ -122,6 +122,8 @@ def fixed(value: float, digits: int, *, sign: bool = False) -> str:
     if value != value:
         return "–"
     text = "∞" if value in (float("inf"), float("-inf")) else f"{abs(value):.{digits}f}"
+    if text != "∞" and float(text) == 0:
+        return text  # no sign in front of what is shown as nothing
     return ("−" if value < 0 else "+" if sign and value > 0 else "") + text
 
 

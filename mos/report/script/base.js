@@ -9,7 +9,7 @@ function fill(element, attributes, children) {
     if (typeof value === "function") element.addEventListener(name, value);
     else element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
   return element;
 }
 
@@ -62,11 +62,19 @@ function score(whole, scale) {
 function shown(value, digits) {
   if (Number.isNaN(value)) return "–";
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
-  return value.toFixed(digits).replace("-", "−");
+  const text = value.toFixed(digits);
+  return Number(text) === 0 ? text.replace("-", "") : text.replace("-", "−");
 }
 
 function signed(value, digits) {
-  return (value > 0 ? "+" : "") + shown(value, digits);
+  const text = shown(value, digits);
+  return value > 0 && Number(text) !== 0 ? `+${text}` : text;
+}
+
+// A run's name that a narrow column may break between its parts only, as breakable of page.py.
+function nameOf(run) {
+  const parts = run.split(/(?<=[-,])|(?=\[)/);
+  return make("span", { class: "name" }, parts.flatMap((part, i) => (i ? [make("wbr"), part] : [part])));
 }
 
 // As numpy's default: linear between the two nearest values. `sorted` ascends and has no nan.

@@ -89,7 +89,7 @@ function runView(about) {
       return make("tr", {},
         make("th", { scope: "row", "data-value": entry.case },
           make("button", { type: "button", class: "open", click: () => show(caseView({ ...about, label, case: entry.case, names })) }, entry.case),
-          entry.patient !== entry.case && make("span", { class: "small" }, `patient ${entry.patient}`)),
+          entry.patient !== entry.case && make("span", { class: "small" }, entry.patient)),
         make("td", { "data-value": entry.fold }, entry.fold || "–"),
         make("td", { class: `text ${text && "alarm"}`, "data-value": text || "" }, text || "–"),
         metricCells(block, entry.scores));
@@ -97,7 +97,7 @@ function runView(about) {
     const heads = [head("Case", "asc"), head("Fold", "asc"), head("Missed or invented", "desc", { class: "text" }), ...metricHeads(block)];
     const fold = about.fold === undefined ? "" : `, fold ${about.fold || "–"}`;
     return [
-      ...title(about.run, `${about.name}, ${about.stage}${fold}: ${rows.length} cases. A case opens its images and the other runs.`),
+      ...title(about.run, `${about.name}, ${about.stage}${fold}: ${rows.length} cases. A case opens its images and its scores in the other runs.`),
       make("div", { class: "controls" }, labelChoice(block, label, (value) => again(runView({ ...about, label: value })))),
       tableOf(heads, rows, `cases of ${about.run}`),
     ];
@@ -129,7 +129,7 @@ function caseView(about) {
     const place = about.names?.indexOf(about.case) ?? -1;
     const step = (by) => again(caseView({ ...about, case: about.names[place + by] }));
     const heads = [head("Run", "asc"), head("Fold", "asc"), head("Missed or invented", "desc", { class: "text" }), ...metricHeads(block)];
-    const patient = entries[0] && entries[0].patient !== about.case ? ` of patient ${entries[0].patient}` : "";
+    const patient = entries[0] && entries[0].patient !== about.case ? ` of ${entries[0].patient}` : "";
     return [
       ...title(about.case, `A ${about.stage} case${patient} in ${about.name}, with the scores of every run that the filters let through.`),
       make("div", { class: "controls" },

@@ -85,7 +85,7 @@ async function comparisons(host) {
 function matrix(names, find, about, cases) {
   const metric = cases.metrics[about.metric];
   const rows = names.map((first) => make("tr", {},
-    make("th", { scope: "row" }, make("span", { class: "name" }, first)),
+    make("th", { scope: "row" }, nameOf(first)),
     names.map((second) => {
       if (first === second) return make("td", { class: "self" }, "");
       const pair = find(first, second);
@@ -98,7 +98,7 @@ function matrix(names, find, about, cases) {
         make("span", { class: "small" }, `p ${pText(pair.p_holm)}`),
         make("span", { class: "small" }, `r ${signed(pair.rank_biserial, 2)}`));
     })));
-  const heads = [make("th", { scope: "col" }, "row − column"), ...names.map((text) => make("th", { scope: "col", class: "column" }, text))];
+  const heads = [make("th", { scope: "col" }, "row − column"), ...names.map((text) => make("th", { scope: "col", class: "column" }, nameOf(text)))];
   const box = tableOf(heads, rows, "matrix of paired comparisons");
   box.firstChild.classList.add("matrix");
   return [
@@ -123,7 +123,7 @@ function against(names, find, about, cases, pairs, other) {
   const rows = entries.map(({ name, pair, differences: list }) => {
     const side = verdict(pair);
     return make("tr", {},
-      make("th", { scope: "row", "data-value": name }, make("span", { class: "name" }, name)),
+      make("th", { scope: "row", "data-value": name }, nameOf(name)),
       make("td", { class: "plot", "data-value": pair.difference }, differenceRow(pair, list, place, width, ticks, metric.digits)),
       make("td", { "data-value": pair.difference },
         make("button", { type: "button", class: "open", click: () => show(pairView(about, name, other)) }, signed(pair.difference, metric.digits)),

@@ -94,7 +94,7 @@ async function spread(host) {
       const [entries, box] = [all.get(run), boxes.get(run)];
       const open = dots <= MANY && ((entry) => show(caseView({ dataset, stage, name, run, label: state.label, case: entry.case })));
       return make("tr", {},
-        make("th", { scope: "row", "data-value": run }, make("span", { class: "name" }, run)),
+        make("th", { scope: "row", "data-value": run }, nameOf(run)),
         make("td", { class: "plot", "data-value": box?.median ?? "" }, boxRow(entries, box, place, width, ticks, metric.digits, open)),
         make("td", { "data-value": box?.median ?? "" }, box ? shown(box.median, metric.digits) : "–",
           box && make("span", { class: "small" }, `[${shown(box.q1, metric.digits)}, ${shown(box.q3, metric.digits)}]`)),
