@@ -1,5 +1,6 @@
 """Comparisons of runs on small trees whose answers can be counted."""
 
+import itertools
 import math
 
 import numpy as np
@@ -206,3 +207,76 @@ def test_a_large_family_is_compared_with_the_best_alone_and_that_is_said(monkeyp
 def test_runs_without_a_shared_case_are_not_compared():
     assert comparisons(rows_of({"one": dict(a=0.8), "two": dict(b=0.5)})).entries == ()
     assert comparisons(rows_of({"one": dict(a=0.8)})).entries == ()
+
+
+@pytest.mark.parametrize("key", ["dice", "hd"])
+def test_every_number_of_a_messy_tree_is_that_of_a_plain_loop(key):
+    rng = np.random.default_rng(7)
+    scores = {}
+    for run in ("one", "two", "three", "four"):
+        scores[run] = {}
+        for case in (f"{patient}{i}" for patient in "abcdefghij" for i in range(2)):
+            if rng.random() < 0.1:
+                continue  # a case the run lacks
+            scores[run][case] = {
+                label: (
+                    str(rng.choice(["missed", "unknown", "absent"]))
+                    if rng.random() < 0.1
+                    else float(np.round(rng.random(), 2))
+                )
+                for label in (1, 2, 3)
+                if rng.random() < 0.97
+            }
+    found = comparisons(rows_of(scores, key=key))
+    sign = {"dice": 1, "hd": -1}[key]
+    value = {"missed": {"dice": 0.0, "hd": INF}[key], "absent": math.nan}
+    for one, two in itertools.combinations(scores, 2):
+        delta, better, undefined, infinite = {}, {}, 0, 0
+        utilities = {}
+        for case in sorted(set(scores[one]) & set(scores[two])):
+            means = []
+            labels = [
+                label
+                for label in (1, 2, 3)
+                if all(scores[run][case].get(label, "unknown") != "unknown" for run in (one, two))
+            ]
+            for run in (one, two):
+                cells = [scores[run][case][label] for label in labels]
+                cells = [value.get(cell, cell) for cell in cells]
+                cells = [cell for cell in cells if not math.isnan(cell)]
+                means.append(sum(cells) / len(cells) if cells else math.nan)
+            if not labels:
+                continue
+            utilities.setdefault(case[0], []).append(means)
+            if any(map(math.isnan, means)):
+                undefined += 1
+            elif any(map(math.isinf, means)):
+                infinite += 1
+            else:
+                delta.setdefault(case[0], []).append(means[0] - means[1])
+        ranked = []
+        for of in utilities.values():
+            both = []
+            for side in zip(*of):
+                side = [mean for mean in side if not math.isnan(mean)]
+                both.append(sign * sum(side) / len(side) if side else INF)
+            ranked.append(0.0 if both[0] == both[1] else sign * (both[0] - both[1]))
+        entry = found.between("heart", "test", None, key, one, two)
+        every = [one for of in delta.values() for one in of]
+        assert (entry.cases, entry.patients) == (len(every), len(delta))
+        assert (entry.undefined, entry.infinite) == (undefined, infinite)
+        assert entry.difference == pytest.approx(np.mean(every))
+        t = stats.ttest_1samp([np.mean(of) for of in delta.values()], 0)
+        assert (entry.t, entry.t_p) == pytest.approx((t.statistic, t.pvalue))
+        ranks = np.array([r for r in np.round(ranked, 10) if r])
+        size = stats.rankdata(np.abs(ranks))
+        plus, minus = size[ranks > 0].sum(), size[ranks < 0].sum()
+        assert entry.wilcoxon == min(plus, minus) and entry.rank_patients == len(ranked)
+        assert entry.rank_biserial == pytest.approx((plus - minus) / (plus + minus))
+        exact = [sum(of) for of in itertools.product(*((0, r) for r in size))]
+        expected = 2 * np.mean(np.array(exact) <= min(plus, minus) + 1e-9)
+        assert entry.p == pytest.approx(min(1, expected))
+        owners = [name for name, of in sorted(delta.items()) for _ in of]
+        sorted_values = [one for _, of in sorted(delta.items()) for one in of]
+        interval = bootstrap_interval(sorted_values, owners)
+        assert (entry.low, entry.high) == pytest.approx(interval)
