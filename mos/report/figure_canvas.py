@@ -28,6 +28,8 @@ _INCH = 25.4
 _POINT = _INCH / 72  # mm
 _MOST_PIXELS = 20000  # along a side; image viewers and LaTeX give up not far above
 _BAR_STEPS = (1, 2, 5)
+# Of a legend: a name and its colour (3,); without a colour a heading that begins a line.
+Entry = tuple[str, np.ndarray | None]
 
 
 class Page:
@@ -142,12 +144,13 @@ class Page:
             down="bottom", over_image=True,
         )  # fmt: skip
 
-    def legend(
-        self, entries: Sequence[tuple[str, np.ndarray]], left: float, top: float, width: float
-    ) -> None:
+    def legend(self, entries: Sequence[Entry], left: float, top: float, width: float) -> None:
         """Coloured squares with names, in as many lines as they need (see `legend_height`)."""
         for (name, colour), x, line in _legend_places(self, entries, width):
             y = top + line * _LEGEND_LINE
+            if colour is None:
+                self.text(name, left + x, y + _SQUARE - 0.4, size=7, down="baseline")
+                continue
             self._axes.add_patch(
                 Rectangle(
                     (left + x, y), _SQUARE, _SQUARE, facecolor=hex_colour(colour),
@@ -192,7 +195,7 @@ class Page:
 _SQUARE, _LEGEND_LINE, _LEGEND_GAP = 2.4, 4.0, 4.0
 
 
-def legend_height(entries: Sequence[tuple[str, np.ndarray]], width: float) -> float:
+def legend_height(entries: Sequence[Entry], width: float) -> float:
     """mm that a legend needs on a page of `width` mm."""
     if not entries:
         return 0.0
@@ -200,15 +203,18 @@ def legend_height(entries: Sequence[tuple[str, np.ndarray]], width: float) -> fl
     return (1 + max(line for *_, line in _legend_places(scratch, entries, width))) * _LEGEND_LINE
 
 
-def _legend_places(page: Page, entries: Sequence[tuple[str, np.ndarray]], width: float) -> list:
+def _legend_places(
+    page: Page, entries: Sequence[Entry], width: float
+) -> list[tuple[Entry, float, int]]:
     """(entry, x in mm, line) of every entry."""
     places, x, line = [], 0.0, 0
     for entry in entries:
-        needed = _SQUARE + 1 + page.text_width(entry[0], 7)
-        if x and x + needed > width:
+        name, colour = entry
+        needed = page.text_width(name, 7) + (0 if colour is None else _SQUARE + 1)
+        if x and (colour is None or x + needed > width):
             x, line = 0.0, line + 1
         places.append((entry, x, line))
-        x += needed + _LEGEND_GAP
+        x += needed + (_LEGEND_GAP if colour is not None else _LEGEND_GAP / 2)
     return places
 
 

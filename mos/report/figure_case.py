@@ -10,6 +10,7 @@ import numpy as np
 from mos.files import write_json
 from mos.report.case_images import CaseImages, load_case_images
 from mos.report.colour import ERROR_COLOURS, ERROR_TITLES, label_colours
+from mos.report.figure_canvas import Entry
 from mos.report.figure_grid import Cell, Grid, draw
 from mos.report.figure_slices import slice_text, spread_slices
 from mos.report.figure_tile import PARTS, Look, make_tile, shown_labels
@@ -157,20 +158,23 @@ class _Written:
         write_json(self._list, sorted(self._now))
 
 
-def legend(
-    many: Sequence[CaseImages], parts: Sequence[str], look: Look
-) -> list[tuple[str, np.ndarray]]:
+def legend(many: Sequence[CaseImages], parts: Sequence[str], look: Look) -> list[Entry]:
     """Names and colours of what the parts show: labels that occur, then kinds of errors that occur."""
     colours = label_colours(look.palette)
-    entries = [(name, colours[label]) for label, name in shown_labels(many, parts).items()]
-    if any("error" in part for part in parts):
-        kinds = sorted(set().union(*(np.unique(i.errors(look.labels)).tolist() for i in many)))
-        names = list(ERROR_COLOURS[look.palette].items())
+    entries: list[Entry] = [
+        (name, colours[label]) for label, name in shown_labels(many, parts).items()
+    ]
+    if not any("error" in part for part in parts):
+        return entries
+    # The same colour may stand for a label and for an error: each group has its heading.
+    errors: list[Entry] = [("error map:", None)] if entries else []
+    entries = [("labels:", None), *entries] if entries else []
+    kinds = set().union(*(np.unique(images.errors(look.labels)).tolist() for images in many))
+    for kind, (name, colour) in enumerate(ERROR_COLOURS[look.palette].items(), start=1):
         # The first three are always named: that a colour does not occur is a finding too.
-        for kind, (name, colour) in enumerate(names, start=1):
-            if kind in kinds or kind <= 3:
-                entries.append((ERROR_TITLES[name], np.array(colour)))
-    return entries
+        if kind in kinds or kind <= 3:
+            errors.append((ERROR_TITLES[name], np.array(colour)))
+    return entries + errors
 
 
 def _size(images: CaseImages) -> tuple[float, float]:

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from mos.metrics.table import Metric
 from mos.report.case_images import CaseImages
+from mos.report.figure_canvas import Entry
 from mos.report.figure_case import legend
 from mos.report.figure_grid import Cell, Gap, Grid
 from mos.report.figure_slices import crop, frame, slice_text
@@ -107,7 +106,7 @@ def record(
     rows = []
     for one in slices:
         own = [run.images[one.case] for run in contenders if one.case in run.images]
-        part = _frame(own, one, style)
+        part = _frame(own, style)
         entry: dict[str, Any] = {
             "case": one.case,
             "chosen": one.title.partition("\n")[0] if "\n" in one.title else "",
@@ -143,7 +142,7 @@ def _row(
     """The runs' pictures of a slice, and their images cut to what is shown."""
     # By number: two runs may have the same title.
     own = {n: run.images[one.case] for n, run in enumerate(contenders) if one.case in run.images}
-    part = _frame(list(own.values()), one, style)
+    part = _frame(list(own.values()), style)
     cropped = {n: crop(_only(images, one.index), part) for n, images in own.items()}
     best = {metric.key: _best(contenders, one.case, metric) for metric in style.metrics}
     cells: list[Cell | Gap] = []
@@ -196,10 +195,10 @@ def _only(images: CaseImages, index: int) -> CaseImages:
     )
 
 
-def _frame(images: Sequence[CaseImages], one: Slice, style: Style) -> tuple[slice, slice]:
+def _frame(images: Sequence[CaseImages], style: Style) -> tuple[slice, slice]:
     if style.zoom is None or not images:
         return slice(None), slice(None)
-    return frame(images, one.index, style.zoom)
+    return frame(images, style.zoom)
 
 
 def _best(contenders: Sequence[Contender], case: str, metric: Metric) -> set[int]:
@@ -232,7 +231,7 @@ def format_score(metric: Metric, value: float, percent: bool) -> str:
     return f"{value:.{metric.digits}f}{unit}"
 
 
-def _legend(seen: Sequence[CaseImages], style: Style) -> list[tuple[str, np.ndarray]]:
+def _legend(seen: Sequence[CaseImages], style: Style) -> list[Entry]:
     parts = [SHOWN[style.show], *(["reference"] if style.reference else [])]
     return legend(seen, parts, style.look) if seen else []
 

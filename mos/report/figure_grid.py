@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from mos.report.figure_canvas import Page, legend_height, line_height
+from mos.report.figure_canvas import Entry, Page, legend_height, line_height
 from mos.report.figure_tile import Tile
 
 MARGIN, SPACE = 2.0, 0.7  # mm around the figure, and between its pictures
@@ -40,7 +38,7 @@ class Grid:
     captions: Sequence[Sequence[str]] = ()  # headings above every cell instead, by rows
     rows: Sequence[str] = ()  # headings at the left, turned; \n begins a new line
     title: Sequence[str] = ()  # lines above everything, the first one bold
-    legend: Sequence[tuple[str, np.ndarray]] = ()  # names and colours
+    legend: Sequence[Entry] = ()
     # Every row as wide as the figure, whatever it shows; else one scale for the whole figure.
     own_scales: bool = False
 

@@ -23,14 +23,18 @@ def spread_slices(images: CaseImages, count: int) -> list[int]:
 
     Where no slice has a label they are spread over the whole volume.
     """
-    depth = len(images.positions)
     if not count:
-        return list(range(depth))
-    inside = np.flatnonzero(target(images).any(axis=(1, 2)))
-    first, last = (inside[0], inside[-1]) if len(inside) else (0, depth - 1)
+        return list(range(len(images.positions)))
+    first, last = _ends(target(images))
     # Of an odd number the middle one is shown; one slice alone is the middle.
     places = np.linspace(first, last, count) if count > 1 else [(first + last) / 2]
     return sorted({int(place + 0.5) for place in places})
+
+
+def _ends(seen: np.ndarray) -> tuple[int, int]:
+    """First and last slice of a mask (d, h, w), or of the volume where the mask is empty."""
+    inside = np.flatnonzero(seen.any(axis=(1, 2)))
+    return (int(inside[0]), int(inside[-1])) if len(inside) else (0, len(seen) - 1)
 
 
 def parse_rule(rule: str) -> tuple[str, int]:
@@ -59,7 +63,8 @@ def choose_slices(runs: Sequence[CaseImages], rule: str) -> list[int]:
         runs: the case as each run segmented it, at least one.
         rule: `largest`: where the reference has most scored voxels; `middle` of the slices with a
             reference; `error`: most wrong voxels over all runs; `disagreement`: most voxels that not
-            all runs label alike; `spread:3`: as many, evenly over the target; a number: that slice.
+            all runs label alike; `spread:3`: the middles of as many equal parts of the reference; a number:
+            that slice.
             Ties go to the slice next to the middle of the volume.
 
     Raises:
@@ -73,7 +78,9 @@ def choose_slices(runs: Sequence[CaseImages], rule: str) -> list[int]:
             raise BadInput(f"--slice {rule}: {first.case} has slices 1 to {depth}")
         return [number - 1]
     if name == "spread":
-        return spread_slices(first, number)
+        top, bottom = _ends(target(first, prediction=False))
+        places = top + (np.arange(number) + 0.5) / number * (bottom - top + 1)
+        return sorted({int(place) for place in places})
     area = target(first, prediction=False).sum(axis=(1, 2))
     if name == "middle" and area.any():
         inside = np.flatnonzero(area)
@@ -87,18 +94,21 @@ def choose_slices(runs: Sequence[CaseImages], rule: str) -> list[int]:
     return [int(np.lexsort((centre, area))[-1])]
 
 
-def frame(images: Sequence[CaseImages], index: int, margin: float) -> tuple[slice, slice]:
-    """The part (h, w) of a slice around the reference: square in mm where the image is large enough.
+def frame(images: Sequence[CaseImages], margin: float) -> tuple[slice, slice]:
+    """The part (h, w) of every slice around the reference: square in mm where the image is large enough.
+
+    It holds the reference of all slices, so that slices of a case are shown alike and a slice with next
+    to no reference is not blown up.
 
     Args:
-        images: the case as each run segmented it; without a reference in the slice their predictions
+        images: the case as each run segmented it; of a case without a reference their predictions
             count, and without any the whole slice is shown.
         margin: of the target's longer side, added on every side.
     """
     first = images[0]
-    seen = target(first, prediction=False)[index]
+    seen = target(first, prediction=False).any(axis=0)
     if not seen.any():
-        seen = np.logical_or.reduce([target(one)[index] for one in images])
+        seen = np.logical_or.reduce([target(one).any(axis=0) for one in images])
     if not seen.any():
         return slice(None), slice(None)
     extent = [np.flatnonzero(seen.any(axis=1 - axis)) for axis in (0, 1)]

@@ -179,7 +179,7 @@ _WHICH_SLICE = {
 def _caption(said: dict[str, str], shown: Sequence[Slice], style: Style, options: Any) -> str:
     """A caption that says what is shown and how it was chosen."""
     name, number = parse_rule(options.slice)
-    several = f"{number} slices evenly over the target"
+    several = f"the middle of each of {number} equal parts of the reference"
     which = {"spread": several, "at": f"slice {number}"}.get(name) or _WHICH_SLICE[name]
     cases = list(dict.fromkeys(one.title.replace("\n", ": ") for one in shown))
     epoch = "best epoch by validation" if options.epoch == "best" else f"epoch {options.epoch}"

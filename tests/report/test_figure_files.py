@@ -134,7 +134,9 @@ def test_a_case_figure_has_a_row_a_slice_and_a_column_a_part():
     assert [len(row) for row in grid.cells] == [len(CASE_PARTS)] * 2
     whose = "unet-2d-none, demo-0, epoch 7 (best by validation)"
     assert list(grid.title) == ["b17", whose, "heart: Dice 0.000"]
-    assert [name for name, _ in grid.legend] == ["heart", "correct", "extra", "missed"]
+    assert [name for name, _ in grid.legend] == [
+        "labels:", "heart", "error map:", "correct", "extra", "missed"
+    ]  # fmt: skip
     assert grid.cells[0][0].size == (4.5, 5.0)  # 3 x 1.5 mm, 4 x 1.25 mm
     assert [row[0].corner for row in grid.cells] == ["1/2 · 2.5 mm", "2/2 · 7.5 mm"]
 

@@ -44,7 +44,9 @@ def test_rules_by_eye():
     assert choose_slices([one], "middle") == [2]
     assert choose_slices([one, two], "error") == [4]  # 8 + 8, against 7 and 3 + 3
     assert choose_slices([one, two], "disagreement") == [0]
-    assert choose_slices([one, two], "spread:2") == [1, 4]
+    assert choose_slices([one, two], "spread:3") == [1, 2, 3]
+    assert choose_slices([deep([0, *[1] * 8], [1] * 9)], "spread:2") == [3, 7]
+    assert choose_slices([deep([0, *[1] * 8], [1] * 9)], "spread:20") == list(range(1, 9))
     assert choose_slices([one, two], "4") == [3]
 
 
@@ -83,24 +85,32 @@ def square_case(rows, columns, spacing):
 def test_the_frame_is_square_in_mm_around_the_target():
     # 4 x 2 mm and 2 x 4 mm: 4 mm and half of that on both sides are 8 mm, 8 voxels by 4.
     case = square_case(slice(10, 14), slice(20, 21), (5.0, 1.0, 2.0))
-    assert frame([case], 0, 0.5) == (slice(8, 16), slice(18, 22))
-    assert crop(case, frame([case], 0, 0.5)).reference.shape == (1, 8, 4)
+    assert frame([case], 0.5) == (slice(8, 16), slice(18, 22))
+    assert crop(case, frame([case], 0.5)).reference.shape == (1, 8, 4)
+
+
+def test_all_slices_of_a_case_have_one_frame():
+    reference = np.zeros((2, 40, 40), np.uint8)
+    reference[0, 10:20, 10:20] = reference[1, 15, 15] = 1
+    case = square_case(slice(0, 0), slice(0, 0), (5.0, 1.0, 1.0))
+    both = images(**{**vars(case), "reference": reference})
+    assert frame([both], 0.1) == (slice(9, 21), slice(9, 21))
 
 
 def test_the_frame_stays_inside_the_image():
     case = square_case(slice(0, 4), slice(38, 40), (5.0, 1.0, 1.0))
-    rows, columns = frame([case], 0, 1.0)
+    rows, columns = frame([case], 1.0)
     assert (rows, columns) == (slice(0, 12), slice(28, 40))
-    assert frame([case], 0, 100.0) == (slice(0, 40), slice(0, 40))
+    assert frame([case], 100.0) == (slice(0, 40), slice(0, 40))
 
 
 def test_without_a_reference_the_predictions_are_framed():
     case = square_case(slice(0, 0), slice(0, 0), (5.0, 1.0, 1.0))
-    assert frame([case], 0, 0.5) == (slice(None), slice(None))
+    assert frame([case], 0.5) == (slice(None), slice(None))
     prediction = np.zeros((1, 40, 40), np.uint8)
     prediction[0, 10:12, 10:12] = 1
     other = images(**{**vars(case), "prediction": prediction})
-    assert frame([case, other], 0, 0.5) == (slice(9, 13), slice(9, 13))
+    assert frame([case, other], 0.5) == (slice(9, 13), slice(9, 13))
 
 
 def test_a_slice_says_where_it_is():

@@ -45,7 +45,7 @@ class Options(FigureArguments):
     slice: str = option(
         "largest",
         "largest (reference), middle, error (most wrong voxels over the runs), disagreement (of the runs), "
-        "spread:3 (evenly over the target), or a number from 1",
+        "spread:3 (evenly over the reference), or a number from 1",
     )
     metric: tuple[str, ...] = option(
         ("dice",), "scores to write, such as dice hd; the first chooses the cases. none: no scores"
