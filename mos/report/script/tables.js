@@ -101,6 +101,8 @@ function enterNow(place, parts) {
   applyFilters(place);
 }
 
+const whenIdle = window.requestIdleCallback ?? ((action) => setTimeout(action, 500)); // Safari has none
+
 const watcher = new IntersectionObserver((entries) => {
   for (const entry of entries.filter((entry) => entry.isIntersecting)) {
     watcher.unobserve(entry.target);
@@ -113,6 +115,10 @@ const watcher = new IntersectionObserver((entries) => {
 function whenSeen(element, action) {
   element.addEventListener("seen", action, { once: true });
   watcher.observe(element);
+  // Drawing takes a moment that printing does not give: what is open is drawn in idle time at last.
+  if (!element.closest("details:not([open])")) {
+    whenIdle(() => element.dispatchEvent(new Event("seen")), { timeout: 5000 });
+  }
 }
 
 for (const place of document.querySelectorAll("[data-part]")) {
