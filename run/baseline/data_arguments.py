@@ -137,7 +137,7 @@ class DataArguments(TrainingOptions):
         1, "3-D: largest stride between kept slices; 1: contiguous"
     )
     dataset_valid_crop_size: tuple[int, ...] = option(
-        (16, 128, 128),
+        (16, 160, 160),
         "d,h,w of the window that slides over whole volumes at evaluation; 2-D uses its h,w",
         parse=parse_sizes,
         format=format_numbers,
