@@ -10,6 +10,7 @@ from mos.report.alike import fold_differences, option_changes
 from mos.report.notice import Notice
 from mos.report.run_record import Run
 from mos.report.seeds import find_contenders, seed_notices
+from mos.report.unseen import test_use_notices
 
 
 def comparison_notices(runs: Sequence[Run], rows: pd.DataFrame) -> list[Notice]:
@@ -31,6 +32,7 @@ def comparison_notices(runs: Sequence[Run], rows: pd.DataFrame) -> list[Notice]:
     for (dataset, setting), mine in settings.items():
         notices += _different_files(dataset, setting, mine)
         notices += _cut_labels(dataset, setting, mine)
+    notices += test_use_notices(runs, rows)
     for (dataset, stage), part in rows.groupby(["dataset", "stage"]):
         notices += _unequal_cases(dataset, stage, part)
         notices += _other_tolerances(dataset, stage, part)

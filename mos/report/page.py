@@ -66,7 +66,7 @@ def render(
     by_name = _by_name(collection.runs)
     environment.globals |= {
         "parts_store": Parts(),
-        "flags": _Flags(notices),
+        "flags": Flags(notices),
         "epochs": lambda dataset, run: _epochs(by_name[dataset, run]),
         "folds_of": lambda line: _fold_count(collection.runs, line.dataset),
         "run_of": _run_finder(collection.runs),
@@ -223,7 +223,7 @@ def _tolerances(collection: Collection) -> list[str]:
     return [f"{value:g}" for value in sorted(map(float, found))]
 
 
-class _Flags:
+class Flags:
     """What the tables say below a run's name: the kinds of its notices, each once."""
 
     def __init__(self, notices: Sequence[Notice]) -> None:
