@@ -156,7 +156,7 @@ def compare(
     entries, notices = [], []
     cache = cache or Cache(None)
     for sheet, every in zip(sheets, _complete(sheets)):
-        entries += remembered(
+        found = remembered(
             cache,
             "compare",
             [*sheet.parts, str(every)],
@@ -164,15 +164,33 @@ def compare(
             [Comparison],
             pack=f"{sheet.dataset} {sheet.stage}",
         )
+        entries += found
+        texts = [_too_few(sheet.stage, found)]
         if not every:
-            text = (
+            texts.append(
                 f"{sheet.stage}: {len(sheet.contenders)} runs are too many to compare every pair; "
                 "in each metric the best is compared with all others"
             )
-            notices.append(
-                Notice(kind="comparisons", dataset=sheet.dataset, run="", setting="", text=text)
-            )
+        notices += [
+            Notice(kind="comparisons", dataset=sheet.dataset, run="", setting="", text=text)
+            for text in filter(None, texts)
+        ]
     return Comparisons(entries=tuple(entries), contenders=tuple(contenders), notices=tuple(notices))
+
+
+def _too_few(stage: str, entries: Sequence[Comparison]) -> str:
+    """The sentence on a test that cannot tell anything apart, however large the differences are."""
+    mine = [one for one in entries if one.label is None]
+    patients = max((one.rank_patients for one in mine), default=0)
+    pairs = max((one.family for one in mine), default=0)
+    # All signs alike is one of 2^patients outcomes; so is all signs alike the other way round.
+    least = pairs * 2.0 ** (1 - patients)
+    if not mine or least < SIGNIFICANT:
+        return ""
+    return (
+        f"{stage}: with {patients} patients and {pairs} {'pair' if pairs == 1 else 'pairs'} no difference "
+        f"can be significant: the smallest p of Wilcoxon's test, corrected, is {min(1, least):.2g}"
+    )
 
 
 def _complete(sheets: Sequence[Sheet]) -> list[bool]:

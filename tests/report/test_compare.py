@@ -200,8 +200,26 @@ def test_a_large_family_is_compared_with_the_best_alone_and_that_is_said(monkeyp
     found = comparisons(rows_of(runs))
     mine = [one for one in found.entries if one.label is None]
     assert {one.first for one in mine} == {"run3"} and len(mine) == 3 == mine[0].family
-    (notice,) = found.notices
-    assert "4 runs are too many to compare every pair" in notice.text
+    assert "4 runs are too many to compare every pair" in found.notices[-1].text
+
+
+def test_patients_too_few_for_any_verdict_are_told():
+    runs = {
+        run: {case: base + place / 50 for place, case in enumerate("abcdef")}
+        for run, base in (("one", 0.5), ("two", 0.6))
+    }
+    # 6 patients: 2 / 2^6 = 0.031. 5 patients, or 6 and three pairs, cannot get below 0.05.
+    assert comparisons(rows_of(runs)).notices == ()
+    fewer = {run: {case: of[case] for case in "abcde"} for run, of in runs.items()}
+    (notice,) = comparisons(rows_of(fewer)).notices
+    assert notice.text == (
+        "test: with 5 patients and 1 pair no difference can be significant: the smallest p of "
+        "Wilcoxon's test, corrected, is 0.062"
+    )
+    (notice,) = comparisons(rows_of(runs | {"three": runs["one"]})).notices
+    assert notice.text.startswith(
+        "test: with 6 patients and 3 pairs no difference can be significant"
+    )
 
 
 def test_runs_without_a_shared_case_are_not_compared():
