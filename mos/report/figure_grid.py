@@ -63,12 +63,14 @@ def draw(grid: Grid, tile_mm: float, dpi: int) -> Page:
         for number, text in enumerate(grid.title)
         for line in scratch.wrap(text, inner, _TITLE, number == 0)
     ]
-    heads = [scratch.wrap(text, tile_mm - SPACE, _HEAD) for text in grid.columns]
+    # Narrow columns have smaller headings, so that names are not cut inside words.
+    size = min(_HEAD, max(4.0, tile_mm / 3.5))
+    heads = [scratch.wrap(text, tile_mm - SPACE, size) for text in grid.columns]
     captions = [
-        [scratch.wrap(text, tile_mm - SPACE, _HEAD) for text in row] for row in grid.captions
+        [scratch.wrap(text, tile_mm - SPACE, size) for text in row] for row in grid.captions
     ]
-    above = [_lines_height(row) for row in captions] or [0.0] * len(heights)
-    top = MARGIN + len(title) * line_height(_TITLE) + _lines_height(heads)
+    above = [_lines_height(row, size) for row in captions] or [0.0] * len(heights)
+    top = MARGIN + len(title) * line_height(_TITLE) + _lines_height(heads, size)
     below = legend_height(grid.legend, inner)
     total = top + sum(heights) + sum(above) + (len(heights) - 1) * SPACE + MARGIN
     page = Page(left + inner + MARGIN, total + (below + SPACE if below else 0), dpi)
@@ -77,19 +79,20 @@ def draw(grid: Grid, tile_mm: float, dpi: int) -> Page:
         y = MARGIN + (number + 0.75) * line_height(_TITLE)
         page.text(line, left, y, size=_TITLE, bold=bold, down="baseline")
     for column, lines in enumerate(heads):
-        _head(page, lines, left + column * (tile_mm + SPACE), top, tile_mm)
+        _head(page, lines, left + column * (tile_mm + SPACE), top, tile_mm, size)
     y = top
     for row, height in enumerate(heights):
         y += above[row]
         for column, cell in enumerate(grid.cells[row]):
             x = left + column * (tile_mm + SPACE)
             if captions:
-                _head(page, captions[row][column], x, y, tile_mm)
+                _head(page, captions[row][column], x, y, tile_mm, size)
             _place(page, cell, x, y, tile_mm, height, scales[row])
         for number, line in enumerate(sides[row] if sides else ()):
+            fits = min(1.0, height / max(page.text_width(line, _HEAD), 1e-9))
             page.text(
-                page.wrap(line, height, _HEAD)[0], MARGIN + (number + 0.5) * line_height(_HEAD),
-                y + height / 2, size=_HEAD, across="center", down="center", turned=True,
+                line, MARGIN + (number + 0.5) * line_height(_HEAD), y + height / 2,
+                size=_HEAD * fits, across="center", down="center", turned=True,
             )  # fmt: skip
         y += height + SPACE
     if grid.legend:
@@ -114,16 +117,18 @@ def _row_height(row: Sequence[Cell | Gap | None], scale: float, tile_mm: float) 
     return max((c.size[0] * scale for c in row if isinstance(c, Cell)), default=tile_mm)
 
 
-def _lines_height(heads: Sequence[Sequence[str]]) -> float:
+def _lines_height(heads: Sequence[Sequence[str]], size: float) -> float:
     most = max((len(lines) for lines in heads if any(lines)), default=0)
-    return most * line_height(_HEAD) + (SPACE if most else 0)
+    return most * line_height(size) + (SPACE if most else 0)
 
 
-def _head(page: Page, lines: Sequence[str], x: float, bottom: float, width: float) -> None:
+def _head(
+    page: Page, lines: Sequence[str], x: float, bottom: float, width: float, size: float
+) -> None:
     # Line by line on baselines: boxes of words with and without tails end at different heights.
     for above, line in enumerate(reversed(lines)):
-        y = bottom - SPACE - _TAIL - above * line_height(_HEAD)
-        page.text(line, x + width / 2, y, size=_HEAD, across="center", down="baseline")
+        y = bottom - SPACE - _TAIL - above * line_height(size)
+        page.text(line, x + width / 2, y, size=size, across="center", down="baseline")
 
 
 def _place(
