@@ -65,7 +65,7 @@ def _cross_entropy_key(run: Run) -> str | None:
     if not _points(run, "train", "ce_loss"):
         return None
     validated = [line for line in run.log.get("valid", {}).values() if "loss" in line]
-    named = any(key.endswith("_loss") for line in validated for key in line)
+    named = any(key.endswith("_loss") for key in set().union(*validated))
     return "ce_loss" if named or not validated else "loss"
 
 
