@@ -164,7 +164,7 @@ def _grid(
         blocks.append(Block(columns=("Left out",)))
         notes = [*notes, f"Left out of {columns[-1][0].lower()}: cases without a finite value."]
     marked = latex_cells.has_marks([cell for column in cells for cell in column])
-    marks = latex_notes.marks(*marked, overall, [key])
+    marks = latex_notes.marks(*marked, overall, [key], columns[-1][2])
     if folds and marked[1]:
         marks = [*marks, "The folds one by one were not tested for differences."]
     rows = tuple(

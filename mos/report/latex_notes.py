@@ -2,12 +2,9 @@
 
 from collections.abc import Sequence
 
-from mos.report.compare import SIGNIFICANT
+from mos.report.compare import SIGNIFICANT, Comparisons
 from mos.report.latex_style import Style
 from mos.report.table import Line
-
-# Two-sided Wilcoxon signed-rank: with n pairs no p is below 2 / 2^n, and 2 / 2^5 is above 5 %.
-FEWEST_PATIENTS = 6
 
 
 def basis(lines: Sequence[Line], style: Style, what: str) -> str:
@@ -38,24 +35,51 @@ def basis(lines: Sequence[Line], style: Style, what: str) -> str:
     return f"{text}; the epoch is the best by validation."
 
 
-def marks(best: bool, alike: bool, lines: Sequence[Line], keys: Sequence[str]) -> list[str]:
+def marks(
+    best: bool,
+    alike: bool,
+    lines: Sequence[Line],
+    keys: Sequence[str],
+    comparisons: Comparisons | None,
+) -> list[str]:
     """What bold and the dagger mean, where they occur; that few patients cannot differ significantly."""
     if not best:
         return []
     infinite = any(line.metrics[key].infinite for line in lines if line.metrics for key in keys)
     rule = ", by the fewest infinite cases, then by the mean" if infinite else ""
     text = rf"\textbf{{Bold}}: best of its column{rule}."
-    if alike:
+    if alike and comparisons is not None:
         text += (
             r" $^{\dagger}$Not significantly different from it (Wilcoxon signed-rank test over patients, "
             f"Holm-corrected, $p \\geq {SIGNIFICANT:g}$)."
         )
-        patients = max(line.patients for line in lines)
-        if patients < FEWEST_PATIENTS:
-            text += (
-                f" With {patients} {_plural(patients, 'patient')} no difference can be significant."
-            )
+        families = [_family(lines, key, comparisons) for key in keys]
+        text += powerless(
+            max(line.patients for line in lines), min(filter(None, families), default=1)
+        )
     return [text]
+
+
+def powerless(patients: int, family: int) -> str:
+    """Says that so few patients cannot show a difference, with a space before it; "" where they can.
+
+    The smallest p of a two-sided signed-rank test of n pairs is 2 / 2^n, and Holm's correction
+    multiplies the smallest of a family by its size.
+    """
+    if not patients or family * 2.0 ** (1 - patients) < SIGNIFICANT:
+        return ""
+    tests = f" and {family} tests" if family > 1 else ""
+    return (
+        f" With {patients} {_plural(patients, 'patient')}{tests} no difference can be significant."
+    )
+
+
+def _family(lines: Sequence[Line], key: str, comparisons: Comparisons) -> int:
+    """How many tests the correction counted where the best of `lines` was compared; 0 if nowhere."""
+    best = next((line for line in lines if key in line.best), None)
+    where = (best.dataset, best.stage, best.label, key) if best else ()
+    found = [comparisons.between(*where, best.run, line.run) for line in lines] if best else []
+    return max((entry.family for entry in found if entry is not None), default=0)
 
 
 def _plural(count: int, word: str) -> str:

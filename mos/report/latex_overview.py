@@ -57,7 +57,7 @@ def overview(
     notes = [
         latex_notes.basis(lines, style, what),
         names.note,
-        *latex_notes.marks(*marks, lines, keys),
+        *latex_notes.marks(*marks, lines, keys, comparisons),
     ]
     return Table(
         name=name,

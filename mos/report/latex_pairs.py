@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from mos.report.compare import SIGNIFICANT, Comparison, Comparisons
 from mos.report.latex_names import Names
-from mos.report.latex_notes import FEWEST_PATIENTS
+from mos.report.latex_notes import powerless
 from mos.report.latex_style import Shown, Style
 from mos.report.latex_table import Block, Row, Table
 from mos.report.latex_text import NOTHING, aligned, number, p_value
@@ -184,6 +184,5 @@ def _remarks(entries: Sequence[Comparison]) -> list[str]:
             f"Up to {alone} cases of a pair are scored in one of the two only and not compared."
         )
     most = max((e.rank_patients for e in entries if not math.isnan(e.p)), default=0)
-    if 0 < most < FEWEST_PATIENTS:
-        found.append(f"With {most} patients no Wilcoxon test can be significant.")
-    return found
+    found.append(powerless(most, min(e.family for e in entries)).strip())
+    return list(filter(None, found))
