@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -217,21 +218,22 @@ def _families(sheet: Sheet, every: bool) -> list[Comparison]:
     return _corrected(found) + _corrected(per_label)
 
 
-def _corrected(entries: Sequence[Comparison]) -> list[Comparison]:
+def _corrected(entries: Sequence[dict[str, Any]]) -> list[Comparison]:
+    """From the columns of comparisons without their corrected p values."""
     families = defaultdict(list)
     for one in entries:
-        families[one.metric].append(one)
+        families[one["metric"]].append(one)
     found = []
     for family in families.values():
-        p, t_p = np.array([(one.p, one.t_p) for one in family]).T
+        p, t_p = np.array([(one["p"], one["t_p"]) for one in family]).T
         count = int((~np.isnan(p)).sum())
         for one, p_holm, t_p_holm in zip(family, holm(p).tolist(), holm(t_p).tolist()):
-            found.append(replace(one, p_holm=p_holm, t_p_holm=t_p_holm, family=count))
+            found.append(Comparison(**one, p_holm=p_holm, t_p_holm=t_p_holm, family=count))
     return found
 
 
-def _pairs(sheet: Sheet, place: int | None, every: bool) -> list[Comparison]:
-    """Uncorrected comparisons in all metrics; of the label at `place`, or of all labels together."""
+def _pairs(sheet: Sheet, place: int | None, every: bool) -> list[dict[str, Any]]:
+    """Columns of comparisons, not corrected, in all metrics; of the label at `place`, or of all labels together."""
     known = sheet.known if place is None else sheet.only(place)
     wanted = _wanted(sheet, known, every)
     # Pairs whose contenders have the same cases and labels can be worked on together.
@@ -258,36 +260,33 @@ def _pairs(sheet: Sheet, place: int | None, every: bool) -> list[Comparison]:
                 higher_is_better=metric.higher_is_better,
             )
             own = known[:, :, :, number].any(axis=2)
-            found += _comparisons(sheet, place, metric.key, mine, columns, own)
+            found += _columns(sheet, place, metric.key, mine, columns, own)
     return found
 
 
-def _comparisons(
+def _columns(
     sheet: Sheet,
     place: int | None,
     metric: str,
     pairs: Sequence[tuple[int, int]],
     columns: dict[str, np.ndarray],
     own: np.ndarray,
-) -> list[Comparison]:
+) -> list[dict[str, Any]]:
     table = {name: column.tolist() for name, column in columns.items()}
-    nan = float("nan")
+    shared = {"dataset": sheet.dataset, "stage": sheet.stage, "metric": metric}
+    shared["label"] = None if place is None else sheet.labels[place]
+    shared["label_name"] = "" if place is None else sheet.label_names[place]
+    first, second = np.array(pairs).T
+    table["only_first"] = (own[first] & ~own[second]).sum(axis=1).tolist()
+    table["only_second"] = (own[second] & ~own[first]).sum(axis=1).tolist()
+    names = [one.name for one in sheet.contenders]
     return [
-        Comparison(
-            dataset=sheet.dataset,
-            stage=sheet.stage,
-            label=None if place is None else sheet.labels[place],
-            label_name="" if place is None else sheet.label_names[place],
-            metric=metric,
-            first=sheet.contenders[a].name,
-            second=sheet.contenders[b].name,
-            only_first=int((own[a] & ~own[b]).sum()),
-            only_second=int((own[b] & ~own[a]).sum()),
+        {
+            **shared,
+            "first": names[a],
+            "second": names[b],
             **{name: column[row] for name, column in table.items()},
-            p_holm=nan,
-            t_p_holm=nan,
-            family=0,
-        )
+        }
         for row, (a, b) in enumerate(pairs)
     ]
 
@@ -299,10 +298,14 @@ def _wanted(sheet: Sheet, known: np.ndarray, every: bool) -> list[dict[tuple[int
         pairs = {(a, b): None for a in range(count) for b in range(a + 1, count)}
         return [pairs] * len(METRICS)
     wanted = []
+    values: dict[tuple[bytes, tuple[int, ...]], np.ndarray] = {}
     for number, metric in enumerate(METRICS):
         alike = sheet.alike(known[..., number])
         mask = known[alike[0]]
-        scores = sheet.case_values(alike, mask)[:, :, number]
+        key = mask.tobytes(), tuple(alike)
+        if key not in values:
+            values[key] = sheet.case_values(alike, mask)
+        scores = values[key][:, :, number]
         best = alike[best_order(scores, metric.higher_is_better)[0]]
         wanted.append({(best, other): None for other in range(count) if other != best})
     return wanted

@@ -6,7 +6,7 @@ import numpy as np
 
 from mos.report.paired import signed_rank_tests, t_tests
 from mos.report.sheet import grouped_mean
-from mos.report.statistics import BOOTSTRAP_DRAWS, times_drawn
+from mos.report.statistics import BOOTSTRAP_DRAWS, middle, times_drawn
 
 
 def differences(
@@ -110,20 +110,15 @@ def _intervals(
     totals = np.add.reduceat(np.where(known, delta, 0), starts, axis=1)
     counts = np.add.reduceat(known.astype(float), starts, axis=1)
     low, high = np.full((2, len(delta)), np.nan)
-    # Only patients that a pair has can be drawn for it: pairs that have the same go together, and
-    # those that have as many follow one another, so that the draws are made once.
-    patterns, of = np.unique(np.packbits(counts > 0, axis=1), axis=0, return_inverse=True)
-    bits = np.unpackbits(patterns, axis=1, count=patients).astype(bool)
-    tail = (1 - confidence) / 2
-    for number in np.argsort(bits.sum(axis=1), kind="stable"):
-        having, rows = bits[number], np.flatnonzero(of == number)
-        if having.sum() < 2:
-            continue
-        times = times_drawn(int(having.sum()), BOOTSTRAP_DRAWS, 0)
-        means = times @ totals[rows][:, having].T
-        if (counts[rows][:, having] == 1).all():
-            means /= having.sum()
-        else:
-            means /= times @ counts[rows][:, having].T
-        low[rows], high[rows] = np.quantile(means, [tail, 1 - tail], axis=0)
+    # Only patients that a pair has can be drawn for it. Pairs with as many patients share the draws:
+    # drawn are places in the list of the patients that a pair has.
+    present = counts > 0
+    number = present.sum(axis=1)
+    for having in np.unique(number[number > 1]):
+        rows = number == having
+        shown = present[rows]
+        times = times_drawn(int(having), BOOTSTRAP_DRAWS, 0).T
+        means = totals[rows][shown].reshape(-1, having) @ times
+        means /= counts[rows][shown].reshape(-1, having) @ times
+        low[rows], high[rows] = middle(means, confidence)
     return low, high

@@ -9,6 +9,8 @@ import pandas as pd
 from mos.report.metric import KEYS
 from mos.report.seeds import Contender
 
+_AT_ONCE = 2_000_000  # scores
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sheet:
@@ -49,17 +51,17 @@ class Sheet:
         """
         labels = mask.any(axis=(0, 2))  # one label's sheet need not walk through all of them
         mask = mask[:, labels]
-        found = np.empty((len(which), len(self.cases), mask.shape[-1]))
-        for place, contender in enumerate(which):
-            per_run = [self._of_run(run, labels, mask) for run in self.runs_of[contender]]
-            found[place] = per_run[0] if len(per_run) == 1 else known_mean(np.stack(per_run), 0)
-        return found
+        runs = [self.runs_of[contender] for contender in which]
+        once = self._of_runs(np.array([of[0] for of in runs], int), labels, mask)
+        for place, of in enumerate(runs):
+            if len(of) > 1:
+                once[place] = known_mean(self._of_runs(of, labels, mask), 0)
+        return once
 
     def run_values(self, contender: int) -> np.ndarray:
         """(seeds, n, M): as `case_values`, each run of one contender by itself."""
-        mask = self.known[contender]
         every = np.ones(len(self.labels), bool)
-        return np.stack([self._of_run(run, every, mask) for run in self.runs_of[contender]])
+        return self._of_runs(self.runs_of[contender], every, self.known[contender])
 
     def only(self, place: int) -> np.ndarray:
         """`known` (k, n, L, M) of the label at `place` alone."""
@@ -78,12 +80,20 @@ class Sheet:
             sharing.setdefault(one.tobytes(), []).append(number)
         return max(sharing.values(), key=lambda of: (len(of), known[of[0]].sum()))
 
-    def _of_run(self, run: int, labels: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        units = np.where(mask[self.unit_case], self.values[run][:, labels], np.nan)
-        means = known_mean(units, 1)
-        if len(self.unit_case) == len(self.cases):
-            return means
-        return grouped_mean(means, self.unit_case, len(self.cases))
+    def _of_runs(self, runs: np.ndarray, labels: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """(runs, n, M): each run by itself."""
+        found = np.empty((len(runs), len(self.cases), mask.shape[-1]))
+        hidden = ~mask[self.unit_case]
+        step = max(1, _AT_ONCE // max(1, hidden.size))  # bounds the memory of what lies between
+        for first in range(0, len(runs), step):
+            units = self.values[runs[first : first + step]][:, :, labels]
+            units[:, hidden] = np.nan
+            means = known_mean(units, 2)
+            if len(self.unit_case) > len(self.cases):
+                means = np.moveaxis(means, 1, 0)
+                means = np.moveaxis(grouped_mean(means, self.unit_case, len(self.cases)), 0, 1)
+            found[first : first + step] = means
+        return found
 
 
 def sheets(rows: pd.DataFrame, contenders: Sequence[Contender]) -> list[Sheet]:

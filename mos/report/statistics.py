@@ -85,7 +85,7 @@ def bootstrap_interval(
         the same interval.
     """
     means = _drawn_means(values, patients, draws, seed)
-    return _middle(means, confidence)
+    return _interval(means, confidence)
 
 
 def bootstrap_difference(
@@ -114,7 +114,7 @@ def bootstrap_difference(
     other_means = _drawn_means(others, other_patients, draws, seed + 1)
     if means is None or other_means is None:
         return np.nan, np.nan
-    return _middle(means - other_means, confidence)
+    return _interval(means - other_means, confidence)
 
 
 def _drawn_means(
@@ -130,11 +130,16 @@ def _drawn_means(
     return (times @ totals) / (times @ counts)
 
 
-def _middle(means: np.ndarray | None, confidence: float) -> tuple[float, float]:
+def middle(means: np.ndarray, confidence: float) -> np.ndarray:
+    """The quantiles between which `confidence` of each row of `means` (..., draws) lies: (2, ...)."""
+    tail = (1 - confidence) / 2
+    return np.quantile(means, [tail, 1 - tail], axis=-1)
+
+
+def _interval(means: np.ndarray | None, confidence: float) -> tuple[float, float]:
     if means is None:
         return np.nan, np.nan
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(means, [tail, 1 - tail])
+    low, high = middle(means, confidence)
     return float(low), float(high)
 
 
