@@ -1,0 +1,88 @@
+"""Benchmarks against other packages: what they have in common, the race and the row of the table.
+
+    python -m tests.benchmark.<name>            as long as it takes for a steady number
+    python -m tests.benchmark.<name> --quick    seconds
+
+Each prints `row`s on stdout, and what else it has to say on stderr; `.scripts/benchmark` collects the rows of
+all. The contestants take turns, so that whatever else the machine does slows all of them alike.
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+HEADER = (
+    "| what | ours | peer | ratio | reach | reached |",
+    "|---|---|---|---|---|---|",
+)
+
+
+def is_quick(doc: str | None) -> bool:
+    """Reads the command line of a benchmark: `--quick` is its one option."""
+    parser = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="seconds instead of minutes")
+    return parser.parse_args().quick
+
+
+def race(
+    contestants: Mapping[str, Callable[[], Any]],
+    seconds: float,
+    clock: Callable[[], float] = time.process_time,
+) -> dict[str, list[float]]:
+    """Runs the contestants in turn until the time is up, after one turn that does not count.
+
+    Args:
+        seconds: of wall clock for all rounds; there are at least two rounds, and at most 200.
+        clock: seconds; by default the processor time of this process, all threads together, which a
+            busy neighbour changes least.
+
+    Returns:
+        Seconds of each turn by contestant, in rounds.
+    """
+    for run in contestants.values():
+        run()
+    times: dict[str, list[float]] = {name: [] for name in contestants}
+    end = time.monotonic() + seconds
+    for number in range(200):
+        if number > 1 and time.monotonic() > end:
+            break
+        for name, run in contestants.items():
+            start = clock()
+            run()
+            times[name].append(clock() - start)
+    return times
+
+
+def row(
+    what: str, ours: Sequence[float], peer: Sequence[float], peer_name: str, reach: float
+) -> float:
+    """Prints a row: medians in milliseconds, their ratio beside that of the minima, and the reach.
+
+    Args:
+        ours: seconds per turn.
+        peer: seconds per turn.
+        reach: how many times faster than the peer we want to be.
+
+    Returns:
+        The ratio of the medians, above 1 where ours is the faster one.
+    """
+    middle, least = statistics.median, min
+    ratio, best = middle(peer) / middle(ours), least(peer) / least(ours)
+    cells = (
+        what,
+        f"{1e3 * middle(ours):.3g} ms",
+        f"{peer_name} {1e3 * middle(peer):.4g} ms",
+        f"{ratio:.3g}x (best rounds {best:.3g}x)",
+        f">= {reach:g}x",
+        "yes" if ratio >= reach else "no",
+    )
+    print(f"| {' | '.join(cells)} |", flush=True)
+    return ratio
+
+
+def say(text: str) -> None:
+    """A remark that is no row."""
+    print(text, file=sys.stderr, flush=True)
