@@ -99,6 +99,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"Train one first, for instance with .scripts/{options.task}/unet-2d-none, or name another "
             "folder with --checkpoint_folder"
         )
+    style = summary_latex.style_of(options, collection)  # a slip is told before the work
     # The large files are written by code outside the interpreter, so the second core can do it.
     with ThreadPoolExecutor(1) as pool:
         long = [
@@ -127,7 +128,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     lines = Lines(
         overview=overview, labels=labels, folds=folds, zeroshot=foreign, analysis=analysis
     )
-    tables = summary_latex.write(output, collection, lines, options)
+    tables = summary_latex.write(output, collection, lines, style)
     if trouble := kept.save():
         print(f"note: {trouble}", file=sys.stderr)
 

@@ -79,23 +79,23 @@ class LatexOptions:
             raise BadInput(f"--latex_rows: {self.latex_rows} is too few; give 2 or more")
 
 
-def write(output: Path, collection: "Collection", lines: "Lines", options: LatexOptions) -> Path:
+def write(output: Path, collection: "Collection", lines: "Lines", style: "Style") -> Path:
     """Writes all tables below `<output>/latex` and returns the document that shows them.
 
     Raises:
-        BadInput: a name or run that there is not, or the folder cannot be written to.
+        BadInput: the folder cannot be written to.
     """
     from mos.files import write_text
     from mos.report import latex
 
-    written = latex.files(collection, lines, style_of(options, collection))
+    written = latex.files(collection, lines, style)
     folder = output / FOLDER
     for one in written:
         if not _has(folder / one.path, one.text):  # flushing forty files to disk takes seconds
             write_text(folder / one.path, one.text)
         if one.share > 1:
             print(
-                f"{one.path} is wider than {options.latex_width:g} mm at the smallest font and will be shrunk; "
+                f"{one.path} is wider than {style.layout.width:g} mm at the smallest font and will be shrunk; "
                 "--latex_environment sidewaystable, --latex_spread none or fewer --latex_metrics help"
             )
     _remove_others(folder, {folder / one.path for one in written})
