@@ -3,11 +3,11 @@
 import contextlib
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
 from mos.errors import BadInput
+from mos.machine import BF16_FLAGS, cores, cpu_flags
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def choose_machine(
             f"--device {wanted}: there are {torch.cuda.device_count()} GPUs, counted from 0"
         )
     device = torch.device("cuda", int(index)) if kind == "cuda" else torch.device("cpu")
-    torch.set_num_threads(threads or max(1, _cores() // local_world))
+    torch.set_num_threads(threads or max(1, cores() // local_world))
     if kind == "cuda":
         torch.cuda.set_device(device)
         torch.backends.cudnn.benchmark = not deterministic
@@ -111,16 +111,8 @@ def choose_machine(
     return Machine(device, precision)
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _fast_bf16(kind: str) -> bool:
     """Whether bf16 is computed by instructions of its own instead of being emulated."""
     if kind == "cuda":
         return torch.cuda.get_device_capability()[0] >= 8
-    try:
-        flags = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags
+    return bool(cpu_flags() & BF16_FLAGS)

@@ -41,7 +41,7 @@ def test_auto_takes_bf16_only_where_it_is_fast(monkeypatch, fast, precision):
 
 
 def test_threads_are_shared_by_the_processes_of_one_machine(monkeypatch):
-    monkeypatch.setattr(device, "_cores", lambda: 8)
+    monkeypatch.setattr(device, "cores", lambda: 8)
     for local_world, threads in ((1, 8), (2, 4), (16, 1)):
         choose_machine("cpu", "fp32", 0, False, local_world=local_world)
         assert torch.get_num_threads() == threads
