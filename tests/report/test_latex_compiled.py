@@ -46,7 +46,7 @@ def evil_tree(root: Path) -> None:
             ("unet_2d", "[x]", "caf\u00e9 \u4e2d", "M&M#", "50%", "50%-again")
         ):
             parts = {"network": name.removesuffix("-again"), "tag": "s_1" if i == 1 else ""}
-            parts |= {"dims": 3 if i % 2 else 2, "aux": "a_1,b#" if i == 3 else "none"}
+            parts |= {"dims": 3 if i in (1, 3) else 2, "aux": "a_1,b#" if i == 3 else "none"}
             special = {("a2", 2): "missed", ("b1", 2): "absent"} if i == 2 else {}
             folder = write_run(
                 root,
@@ -97,7 +97,17 @@ def test_all_tables_compile_fit_and_print_what_they_should(tree, tmp_path):
     assert {"zeroshot-away-1.tex", "zeroshot-away-dice.tex"} <= made
     log, text = compiled(folder, "tables")
     assert not complaints(log)
-    for name in ("unet_2d", "[x][s_1]", "[U+4E2D]", "M&M#", "50%", "a_1, b#", "left_v %", "away_%"):
+    for name in (
+        "unet_2d",
+        "[x][s_1]",
+        "[U+4E2D]",
+        "M&M#",
+        "50%-2d-none",
+        "50%-again-2d-none",
+        "a_1, b#",
+        "left_v %",
+        "away_%",
+    ):
         assert name.replace("_", " ") in text, name
     assert "d 1%" in text
     # unet_2d: cases 0.85, 0.83, 0.81, 0.79 of each fold, the others 0.02 less each.
