@@ -2,8 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,6 @@ from mos.report.differences import differences
 from mos.report.metric import METRICS
 from mos.report.notice import Notice
 from mos.report.paired import holm
-from mos.report.remembered import remembered
 from mos.report.seeds import Contender
 from mos.report.sheet import Sheet, best_order
 
@@ -157,14 +157,14 @@ def compare(
     entries, notices = [], []
     cache = cache or Cache(None)
     for sheet, every in zip(sheets, _complete(sheets)):
-        found = remembered(
-            cache,
+        # As bare values: there are thousands, and what describes each would cost more than they do.
+        table = cache.remember(
             "compare",
             [*sheet.parts, str(every)],
-            lambda: _families(sheet, every),
-            [Comparison],
+            lambda: list(map(_values, _families(sheet, every))),
             pack=f"{sheet.dataset} {sheet.stage}",
         )
+        found = [Comparison(**dict(zip(_FIELDS, row))) for row in table]
         entries += found
         texts = [_too_few(sheet.stage, found)]
         if not every:
@@ -311,4 +311,6 @@ def _wanted(sheet: Sheet, known: np.ndarray, every: bool) -> list[dict[tuple[int
     return wanted
 
 
+_FIELDS = [field.name for field in fields(Comparison)]
+_values = attrgetter(*_FIELDS)
 _METRIC = {metric.key: metric for metric in METRICS}

@@ -28,7 +28,7 @@ def comparisons_frame(analysis: Analysis) -> pd.DataFrame:
     The columns are the fields of `mos.report.compare.Comparison`, and `significant`, `better`.
     """
     entries = analysis.comparisons.entries
-    frame = pd.DataFrame([list(vars(one).values()) for one in entries], columns=_COLUMNS)
+    frame = pd.DataFrame([vars(one) for one in entries], columns=_COLUMNS)
     frame["label"] = frame["label"].astype("Int64")
     frame["significant"] = [one.significant for one in entries]
     frame["better"] = [one.favours for one in entries]
