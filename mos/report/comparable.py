@@ -86,16 +86,15 @@ def _cut_text(cut: Any) -> str:
 
 
 def _unequal_cases(dataset: str, stage: str, part: pd.DataFrame) -> list[Notice]:
-    scored = part[part["state"] != "not scored"]
-    sets = {run: set(zip(of["case"], of["label"])) for run, of in scored.groupby("run")}
-    whole = set().union(*sets.values()) if sets else set()
-    cases = {case for case, _ in whole}
+    cells = part.loc[part["state"] != "not scored", ["run", "case", "label"]].drop_duplicates()
+    whole, cases = len(cells[["case", "label"]].drop_duplicates()), cells["case"].nunique()
+    by_run = cells.groupby("run")["case"]
     notices = []
-    for run, mine in sets.items():
-        lacking = cases - {case for case, _ in mine}
+    for run, mine, own in zip(by_run.size().index, by_run.size(), by_run.nunique()):
+        lacking = cases - own
         if lacking:
-            text = f"{stage}: lacks {len(lacking)} of {len(cases)} cases others have"
-        elif whole - mine:
+            text = f"{stage}: lacks {lacking} of {cases} cases others have"
+        elif whole > mine:
             text = f"{stage}: lacks labels that others are scored on"
         else:
             continue
@@ -105,7 +104,7 @@ def _unequal_cases(dataset: str, stage: str, part: pd.DataFrame) -> list[Notice]
 
 def _other_tolerances(dataset: str, stage: str, part: pd.DataFrame) -> list[Notice]:
     """Surface dice at another tolerance is another score."""
-    known = part.dropna(subset="nsd_tolerance")
+    known = part[["run", "label", "nsd_tolerance"]].dropna().drop_duplicates()
     used = {
         run: tuple(sorted(set(zip(of["label"], of["nsd_tolerance"]))))
         for run, of in known.groupby("run")
@@ -126,8 +125,10 @@ def _other_tolerances(dataset: str, stage: str, part: pd.DataFrame) -> list[Noti
 
 
 def _cases_tested_twice(dataset: str, part: pd.DataFrame) -> list[Notice]:
+    places = part[["run", "case", "fold"]].drop_duplicates()
+    suspects = set(places.loc[places.duplicated(["run", "case"]), "run"])
     notices = []
-    for run, mine in part.groupby("run"):
+    for run, mine in places[places["run"].isin(suspects)].groupby("run"):
         folds = mine.groupby("case")["fold"].nunique()
         if (folds > 1).any():
             text = (

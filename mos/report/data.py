@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,16 +76,24 @@ def as_data(
 
 def plain(value: Any) -> Any:
     """Turns dataclasses, sets, tuples and paths into JSON's types, and nan and infinity into None."""
-    if value is None or isinstance(value, str | int):
-        return value
-    if isinstance(value, float):
+    kind = type(value)
+    if kind is float:
         return value if math.isfinite(value) else None
+    if value is None or kind in (str, int, bool):
+        return value
     if isinstance(value, Mapping):
         return {str(key): plain(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
         return [plain(entry) for entry in value]
     if is_dataclass(value):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+        return {name: plain(getattr(value, name)) for name in _names(kind)}
     if isinstance(value, frozenset | set):
         return sorted(plain(entry) for entry in value)
+    if isinstance(value, float):  # numpy's too
+        return plain(float(value))
     return str(value) if isinstance(value, Path) else value
+
+
+@lru_cache(maxsize=64)
+def _names(kind: type) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -56,13 +57,18 @@ def to_plain(value: Any) -> Any:
 
 def from_plain(value: Any, kinds: dict[str, type]) -> Any:
     """What `to_plain` was given; `kinds` are its dataclasses by name."""
-    if not isinstance(value, list):
+    if type(value) is not list:
         return value
-    name, *parts = value
+    # Asked for hundreds of thousands of numbers: those are passed through without a call.
+    name = value[0]
     if name == "dict":
-        return {from_plain(key, kinds): from_plain(of, kinds) for key, of in parts}
-    parts = [from_plain(part, kinds) for part in parts]
+        return {from_plain(key, kinds): from_plain(of, kinds) for key, of in value[1:]}
+    parts = [from_plain(part, kinds) if type(part) is list else part for part in value[1:]]
     if name in kinds:
-        names = (field.name for field in fields(kinds[name]))
-        return kinds[name](**dict(zip(names, parts, strict=True)))
+        return kinds[name](**dict(zip(_names(kinds[name]), parts, strict=True)))
     return {"tuple": tuple, "list": list, "frozenset": frozenset}[name](parts)
+
+
+@lru_cache(maxsize=64)
+def _names(kind: type) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
