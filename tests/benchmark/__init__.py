@@ -83,6 +83,12 @@ def row(
     return ratio
 
 
+def plain_row(what: str, ours: str, peer: str, ratio: str, reach: str, reached: bool | str) -> None:
+    """Prints a row of anything else than two times; `reached` may say in words what bounds it."""
+    told = {True: "yes", False: "no"}.get(reached, reached)
+    print(f"| {' | '.join((what, ours, peer, ratio, reach, told))} |", flush=True)
+
+
 def say(text: str) -> None:
     """A remark that is no row."""
     print(text, file=sys.stderr, flush=True)
