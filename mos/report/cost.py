@@ -4,7 +4,11 @@ import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from mos.report.cache import Cache
+from mos.report.remembered import remembered
+from mos.report.run_log import log_digest
 from mos.report.run_record import Run
 
 
@@ -23,12 +27,21 @@ class CostLine:
     machines: tuple[str, ...]  # where: cost on another machine is another cost
 
 
-def cost_lines(runs: Sequence[Run]) -> list[CostLine]:
+def cost_lines(runs: Sequence[Run], cache: Cache | None = None) -> list[CostLine]:
     """One line per dataset and run name, sorted as the tables are."""
     groups = defaultdict(list)
     for run in sorted(runs, key=lambda run: (run.dataset, run.order, run.fold)):
         groups[run.dataset, run.name].append(run)
-    return [_line(dataset, name, folds) for (dataset, name), folds in groups.items()]
+    cache = cache or Cache(None)
+    found = []
+    for (dataset, name), folds in groups.items():
+        about = [
+            (run.epochs_done, run.record.get("parameters"), _machine(run), log_digest(run))
+            for run in folds
+        ]
+        make = partial(_line, dataset, name, folds)
+        found.append(remembered(cache, "cost", [repr((dataset, name, about))], make, [CostLine]))
+    return found
 
 
 def epoch_facts(run: Run) -> list[tuple[str, str]]:

@@ -5,8 +5,9 @@ import hashlib
 import json
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from markupsafe import Markup
 
 from mos.report import colour, cost, curve, page_parts, plot_ranks, table
 from mos.report.analysis import Analysis
+from mos.report.cache import Cache
 from mos.report.case_block import case_block
 from mos.report.collect import Collection
 from mos.report.metric import KEYS, METRICS
@@ -22,6 +24,7 @@ from mos.report.notice import Notice
 from mos.report.packed import Parts, packed
 from mos.report.page_images import Pictures
 from mos.report.pair_block import pair_block
+from mos.report.run_log import log_digest
 from mos.report.run_record import Run
 from mos.report.zeroshot import ZeroShotLine
 
@@ -66,6 +69,8 @@ def render(
     by_name = _by_name(collection.runs)
     environment.globals |= {
         "parts_store": Parts(),
+        "kept": partial(_kept, collection.cache),
+        "run_inputs": _run_inputs,
         "flags": Flags(notices),
         "epochs": lambda dataset, run: _epochs(by_name[dataset, run]),
         "folds_of": lambda line: _fold_count(collection.runs, line.dataset),
@@ -110,6 +115,17 @@ def render(
         notices=sorted(notices, key=lambda n: (n.kind, n.dataset, n.run, n.setting)),
         notices_of=lambda run: _notices_of(notices, run),
     )
+
+
+def _kept(cache: Cache, what: str, inputs: str, caller: Callable[[], str]) -> Markup:
+    """A part of a template, or what it gave for the same `inputs`: all it shows must be in them."""
+    return Markup(cache.remember(f"html {what}", [inputs], lambda: str(caller())))
+
+
+def _run_inputs(run: Run, notices: Sequence[Notice]) -> str:
+    """All that the details of a run show."""
+    facts = run.name, run.folder, run.epoch, run.chosen_by, run.epochs_done, run.epochs_wanted
+    return repr((facts, log_digest(run), run.record, list(notices)))
 
 
 def breakable(name: str) -> Markup:

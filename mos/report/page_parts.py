@@ -5,11 +5,14 @@ from dataclasses import dataclass
 
 from mos.report import curve, export, table
 from mos.report.analysis import Analysis
+from mos.report.cache import Cache
 from mos.report.collect import Collection
 from mos.report.cost import CostLine, cost_lines
 from mos.report.metric import METRICS, Metric
 from mos.report.pivot import Pivot, pivot
 from mos.report.ranking import Ranking
+from mos.report.remembered import remembered
+from mos.report.run_log import log_digest
 from mos.report.run_record import Run
 from mos.report.seeds import Contender, SeedLine
 from mos.report.zeroshot import ZeroShotLine
@@ -63,20 +66,22 @@ def parts(
     analysis: Analysis | None,
 ) -> list[DatasetPart]:
     """The datasets in the order of their names."""
-    costs = cost_lines(collection.runs)
+    costs = cost_lines(collection.runs, collection.cache)
     found = []
     names = sorted({run.dataset for run in collection.runs})
     for number, name in enumerate(names, start=1):
         runs = [run for run in collection.runs if run.dataset == name]
         runs.sort(key=lambda run: (run.order, run.fold))
         keys = sorted({line.stage for line in overview if line.dataset == name}, key=_stage_order)
-        floor = curve.lowest_dice(runs)
+        floor = collection.cache.remember(
+            "dice floor", [log_digest(run) for run in runs], lambda: curve.lowest_dice(runs)
+        )
         curves = []
         by_name: dict[str, list[Run]] = {}
         for run in runs:
             by_name.setdefault(run.name, []).append(run)
         for run_name, folds in by_name.items():
-            curves.append((run_name, folds, curve.panels(folds, dice_floor=floor)))
+            curves.append((run_name, folds, _panels(collection.cache, folds, floor)))
         lines = [line for line in zeroshot if line.dataset == name]
         has_folds = any(run.fold for run in runs)
         found.append(
@@ -101,6 +106,17 @@ def parts(
             )
         )
     return found
+
+
+def _panels(cache: Cache, folds: Sequence[Run], floor: float) -> list[curve.Panel]:
+    about = [(run.fold, run.setting, run.epoch, log_digest(run)) for run in folds]
+    return remembered(
+        cache,
+        "curves",
+        [repr((about, floor))],
+        lambda: curve.panels(folds, dice_floor=floor),
+        [curve.Panel, curve.Series],
+    )
 
 
 def best_contender(part: DatasetPart, contenders: Sequence[Contender]) -> str | None:
