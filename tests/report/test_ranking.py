@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mos.report import ranking as module
-from mos.report.ranking import kendall, rank_three_ways, rankings
+from mos.report import rank_methods, ranking
+from mos.report.rank_methods import kendall, rank_three_ways
+from mos.report.ranking import rankings
 from mos.report.sheet import sheets
 from mos.report.statistics import times_drawn
 from tests.report.score_rows import contenders_of, rows_of
@@ -63,7 +64,7 @@ def test_the_test_of_drawn_patients_is_scipy_s_of_patients_written_out_as_often(
     rng = np.random.default_rng(4)
     delta = rng.integers(-4, 7, 60).astype(float)
     times = times_drawn(60, 5, 1)
-    p, ahead = module._drawn_tests(delta, times)
+    p, ahead = rank_methods._drawn_tests(delta, times)
     for row, one_p, one_ahead in zip(times.astype(int), p, ahead):
         written_out = np.repeat(delta, row)
         expected = stats.wilcoxon(written_out, method="asymptotic")
@@ -118,7 +119,7 @@ def test_runs_with_other_cases_than_most_are_not_ranked():
 
 
 def test_of_too_many_runs_the_best_are_ranked(monkeypatch):
-    monkeypatch.setattr(module, "LIMIT", 3)
+    monkeypatch.setattr(ranking, "LIMIT", 3)
     (found,) = tree({f"run{i}": dict(a=0.5 + i / 10, b=0.4 + i / 100) for i in range(5)})
     assert found.contenders == ("run4", "run3", "run2") and found.left_out == ("run0", "run1")
     assert found.critical_difference.contenders == found.contenders
