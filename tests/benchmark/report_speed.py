@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import time
+from multiprocessing import Process
 from pathlib import Path
 
 from mos import folders
@@ -33,7 +34,13 @@ def main() -> None:
     root = options.folder / f"{options.runs}x{options.epochs}x{options.cases}"
     if not root.exists():
         half = root.with_name(f"{root.name}.half")
-        build(half, runs=options.runs, epochs=options.epochs, cases=options.cases)
+        sizes = {"runs": options.runs, "epochs": options.epochs, "cases": options.cases}
+        # In a process of its own: the memory of this one is counted with what it starts.
+        builder = Process(target=build, args=(half,), kwargs=sizes)
+        builder.start()
+        builder.join()
+        if builder.exitcode:
+            raise SystemExit("the tree could not be built")
         half.rename(root)
     run = sorted(root.glob("baseline-*/*/run.json"))[0].parent
     print(

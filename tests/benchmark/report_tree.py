@@ -7,11 +7,9 @@ from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from mos import folders
 from mos.metrics.table import COUNTS, KEYS, METRICS
-from run.baseline.model_arguments import ModelArguments
 
 NETWORKS = ("unet", "resunet", "attentionunet", "segnet", "swinunetr")
 AUXILIARY = ("none", "acdc", "mnms", "acdc,mnms", "sunnybrook")
@@ -53,6 +51,8 @@ def write_run(
     folder: Path, *, setting: str, parts: dict, epochs: int, cases: int, skill: float, seed: int
 ) -> None:
     """One run; its validation dice rises to three epochs before the last."""
+    from run.baseline.model_arguments import ModelArguments  # it knows torch's networks
+
     random = np.random.default_rng(seed)
     folder.mkdir(parents=True)
     learned = [skill * (1 - 0.95 ** (e + 1)) - 0.01 * (e >= epochs - 3) for e in range(epochs)]
@@ -112,6 +112,8 @@ def log_lines(epoch: int, dice: float) -> list[dict]:
 
 def metric_bytes(cases: list[str], dice: float, random: np.random.Generator) -> bytes:
     """A metric file as training writes it: some structures missed, invented, or in neither map."""
+    import torch
+
     n = len(cases)
     mean = np.clip(dice + 0.05 * random.standard_normal((n, 2)), 0.01, 0.99)
     tp = np.round(mean * 1000)
