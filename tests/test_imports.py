@@ -24,7 +24,7 @@ ARROWS = {
     "mos.networks": LEAVES,
     "mos.doctor": _FILES | {"mos.arguments"},
     "mos.losses": LEAVES,
-    "mos.metrics": LEAVES,
+    "mos.metrics": _FILES,  # the compiled kernel is kept in the cache folder
     "mos.io": LEAVES,
 }
 PACKAGES = {name for name in ARROWS if (PROJECT / name.replace(".", "/")).is_dir()} - {"mos"}

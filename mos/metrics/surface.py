@@ -10,11 +10,13 @@ dilutes the worse; MONAI 1.6 gives nan, not inf, for the percentile of a missed 
 surface-distance puts surface elements on voxel corners and weighs distances by their area.
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial import cKDTree
+
+from mos.metrics import kernel, outline
 
 
 @dataclass(frozen=True)
@@ -61,20 +63,10 @@ def surface_distances(
     if spacing.shape != (3,) or not (np.isfinite(spacing) & (spacing > 0)).all():
         raise ValueError(f"spacing {spacing}: needs three positive numbers, mm along d, h, w")
 
-    axes = [axis for axis, size in enumerate(prediction.shape) if size > 1] or [0]
-    box = _foreground_box(np.bitwise_or(prediction, reference))
-    prediction, reference = prediction[box], reference[box]
-    edge_p, edge_r = _outline(prediction, axes), _outline(reference, axes)
-    shared = edge_p & edge_r & (prediction == reference)  # at distance 0 without asking
-    in_prediction = _points_by_label(prediction, edge_p, shared, labels, spacing)
-    in_reference = _points_by_label(reference, edge_r, shared, labels, spacing)
-    return {
-        label: SurfaceDistances(
-            _nearest(*in_prediction[label], in_reference[label][0]),
-            _nearest(*in_reference[label], in_prediction[label][0]),
-        )
-        for label in labels
-    }
+    fast = compiled() if kernel.fits(prediction) else None
+    measure = fast.distances if fast else outline.distances
+    pairs = measure(prediction, reference, list(labels), spacing)
+    return {label: SurfaceDistances(*pair) for label, pair in pairs.items()}
 
 
 def hausdorff(distances: SurfaceDistances, percentile: float = 100.0) -> float:
@@ -131,6 +123,21 @@ def surface_dice(distances: SurfaceDistances, tolerance_mm: float) -> float:
     within = np.count_nonzero(distances.to_reference <= limit)
     within += np.count_nonzero(distances.to_prediction <= limit)
     return within / count
+
+
+@functools.cache
+def compiled() -> kernel.Kernel | None:
+    """The compiled kernel, where there is one that gives what numpy gives to the last bit."""
+    found, _ = kernel.load()
+    if found:
+        # Awkward spacings, on which distances that are equal on paper differ in the last bit.
+        random = np.random.default_rng(0)
+        maps = random.integers(0, 3, (2, 6, 7, 9), np.uint8) * (random.random((2, 6, 7, 9)) < 0.2)
+        args = (*maps.astype(np.uint8), [1, 2], np.array([0.3, 0.1, 0.7]))
+        wanted, got = outline.distances(*args), found.distances(*args)
+        if any(not np.array_equal(a, b) for k in wanted for a, b in zip(wanted[k], got[k])):
+            return None
+    return found
 
 
 def _empty_value(distances: SurfaceDistances) -> float | None:
