@@ -1,10 +1,10 @@
 /* The compiled half of surface.py and overlap.py: outlines of all labels, their distances, counts.
 
-   The distances are those of surface.py to the last bit. Both take, over the outline of the other
-   map, the least of ((a_d - b_d)^2 + (a_h - b_h)^2) + (a_w - b_w)^2 in doubles, where the coordinates
-   are index * spacing. A lower bound below leaves out terms of that sum, which can only make the
-   rounded value smaller, so a candidate that is skipped would not have been the least.
-   Compile without contraction to fused multiply-adds: those round otherwise. */
+   The distances are those of outline.py to the last bit. Both take the least of
+   ((i s)^2 + (j t)^2) + (k u)^2 in doubles, where i, j, k are steps along d, h, w and s, t, u the
+   spacing. A lower bound below leaves out terms of that sum, which never makes the rounded value
+   larger, so that what is skipped is not the least. Compile without contraction to fused
+   multiply-adds: those round otherwise. */
 
 #include <math.h>
 #include <stdint.h>
@@ -211,99 +211,104 @@ static int32_t after(const Grid *grid, const uint64_t *bits, int32_t w) {
   return grid->low[2] + 64 * word + __builtin_ctzll(bits[word]);
 }
 
-/* How far the value is from a range of positions, in mm: 0 inside. */
-static double gap(const double *mm, int32_t at, Range range) {
-  if (at < range.from) return mm[range.from] - mm[at];
-  if (at > range.to) return mm[at] - mm[range.to];
-  return 0;
+/* How many steps a position is from a range: 0 inside. */
+static int32_t gap(int32_t at, Range range) {
+  return at < range.from ? range.from - at : at > range.to ? at - range.to : 0;
 }
 
 /* The least squared distance within a row whose (d, h) part is `sum`, if below `best`. */
-static double search_row(const Grid *grid, int64_t row, int32_t w, double sum, const double *mm,
+static double search_row(const Grid *grid, int64_t row, int32_t w, double sum, const double *square,
                          double best) {
   Range range = grid->row[row];
   if (range.from > range.to) return best;
-  double step = gap(mm, w, range);
-  if (step > 0) { /* beyond the ends of the row: the nearer end it is */
-    double square = sum + step * step;
-    return square < best ? square : best;
+  int32_t steps = gap(w, range);
+  if (!steps) { /* else beyond the ends of the row: the nearer end it is */
+    const uint64_t *bits = grid->bits + row * grid->words;
+    int32_t right = after(grid, bits, w) - w;
+    steps = w - before(grid, bits, w);
+    if (right < steps) steps = right;
   }
-  const uint64_t *bits = grid->bits + row * grid->words;
-  double left = mm[w] - mm[before(grid, bits, w)], right = mm[after(grid, bits, w)] - mm[w];
-  if (right < left) left = right;
-  double square = sum + left * left;
-  return square < best ? square : best;
+  sum += square[steps];
+  return sum < best ? sum : best;
 }
 
 /* The rows of a slice whose d part is `sum`, from the nearest outwards. */
-static double search_slice(const Grid *grid, int32_t d, Voxel at, double sum, double *const *mm,
-                           double best) {
+static double search_slice(const Grid *grid, int32_t d, Voxel at, double sum,
+                           const double *const *square, double best) {
   Range rows = grid->slice_h[d - grid->low[0]];
   if (rows.from > rows.to) return best;
-  double beside = gap(mm[2], at.w, grid->slice_w[d - grid->low[0]]);
+  double beside = square[2][gap(at.w, grid->slice_w[d - grid->low[0]])];
   int64_t base = (int64_t)(d - grid->low[0]) * (grid->high[1] - grid->low[1] + 1) - grid->low[1];
-  int32_t up, down; /* rows from `up` on and from `down` back are still to be looked at */
-  beside *= beside;
-  down = at.h < rows.to ? at.h : rows.to;
-  up = down + 1 > rows.from ? down + 1 : rows.from;
-  for (int more = 1; more;) {
-    more = 0;
+  /* Rows from `up` on and from `down` back are still to be looked at. */
+  int32_t down = at.h < rows.to ? at.h : rows.to, up = down + 1 > rows.from ? down + 1 : rows.from;
+  while (down >= rows.from || up <= rows.to) {
     if (down >= rows.from) {
-      double step = mm[1][at.h] - mm[1][down], part = sum + step * step;
+      double part = sum + square[1][at.h - down];
       if (part + beside > best) down = -1;
-      else { best = search_row(grid, base + down--, at.w, part, mm[2], best); more = 1; }
+      else best = search_row(grid, base + down--, at.w, part, square[2], best);
     }
     if (up <= rows.to) {
-      double step = mm[1][up] - mm[1][at.h], part = sum + step * step;
+      double part = sum + square[1][up - at.h];
       if (part + beside > best) up = INT32_MAX;
-      else { best = search_row(grid, base + up++, at.w, part, mm[2], best); more = 1; }
+      else best = search_row(grid, base + up++, at.w, part, square[2], best);
     }
   }
   return best;
 }
 
 /* The least squared distance to the outline; `best`: a bound above it. */
-static double search(const Grid *grid, Voxel at, double *const *mm, double best) {
+static double search(const Grid *grid, Voxel at, const double *const *square, double best) {
   int32_t down = at.d < grid->high[0] ? at.d : grid->high[0];
   int32_t up = down + 1 > grid->low[0] ? down + 1 : grid->low[0];
-  for (int more = 1; more;) {
-    more = 0;
+  while (down >= grid->low[0] || up <= grid->high[0]) {
     if (down >= grid->low[0]) {
-      double step = mm[0][at.d] - mm[0][down], part = step * step;
+      double part = square[0][at.d - down];
       if (part > best) down = -1;
-      else { best = search_slice(grid, down--, at, part, mm, best); more = 1; }
+      else best = search_slice(grid, down--, at, part, square, best);
     }
     if (up <= grid->high[0]) {
-      double step = mm[0][up] - mm[0][at.d], part = step * step;
+      double part = square[0][up - at.d];
       if (part > best) up = INT32_MAX;
-      else { best = search_slice(grid, up++, at, part, mm, best); more = 1; }
+      else best = search_slice(grid, up++, at, part, square, best);
     }
   }
   return best;
 }
 
-static void measure(const Grid *grid, const Voxel *at, int64_t count, double *const *mm,
-                    double *distances) {
+/* Whether the outline has this very voxel. */
+static int has(const Grid *grid, Voxel at) {
+  const int32_t *low = grid->low, *high = grid->high;
+  if (at.d < low[0] || at.d > high[0] || at.h < low[1] || at.h > high[1]) return 0;
+  if (at.w < low[2] || at.w > high[2]) return 0;
+  int64_t row = (int64_t)(at.d - low[0]) * (high[1] - low[1] + 1) + (at.h - low[1]);
+  int32_t bit = at.w - low[2];
+  return grid->bits[row * grid->words + (bit >> 6)] >> (bit & 63) & 1;
+}
+
+static void measure(const Grid *grid, const Voxel *at, int64_t count, const double *spacing,
+                    const double *const *square, double *distances) {
   double last = INFINITY;
   for (int64_t i = 0; i < count; i++) {
-    /* It is no farther than the voxel before it was, and the way from there. */
-    double bound = INFINITY;
-    if (i) {
-      double step = fabs(mm[0][at[i].d] - mm[0][at[i - 1].d]);
-      step += fabs(mm[1][at[i].h] - mm[1][at[i - 1].h]);
-      step += fabs(mm[2][at[i].w] - mm[2][at[i - 1].w]);
-      bound = (last + step) * (last + step) * (1 + 1e-9);
+    if (has(grid, at[i])) last = 0;
+    else {
+      double bound = INFINITY;
+      if (i) { /* it is no farther than the voxel before it was, and the way from there */
+        double step = abs(at[i].d - at[i - 1].d) * spacing[0];
+        step += abs(at[i].h - at[i - 1].h) * spacing[1];
+        step += abs(at[i].w - at[i - 1].w) * spacing[2];
+        bound = (last + step) * (last + step) * (1 + 1e-9);
+      }
+      last = sqrt(search(grid, at[i], square, bound));
     }
-    last = sqrt(search(grid, at[i], mm, bound));
     distances[i] = last;
   }
 }
 
 /* Distances in mm of all outline voxels, label by label: of the prediction in `from_prediction`, of
    the reference in `from_reference`, in the order of the maps. Infinity where the other map has no
-   such label. mm: index * spacing for all indices of the axes. Returns 0 where there is no memory. */
-int mos_distances(const Outlines *found, double *const *mm, double *from_prediction,
-                  double *from_reference) {
+   such label. square: mm^2 of 0, 1, 2 ... steps along each axis. Returns 0 where there is no memory. */
+int mos_distances(const Outlines *found, const double *spacing, const double *const *square,
+                  double *from_prediction, double *from_reference) {
   double *out[2] = {from_prediction, from_reference};
   for (int label = 1; label < 256; label++)
     for (int m = 0; m < 2; m++) {
@@ -319,7 +324,7 @@ int mos_distances(const Outlines *found, double *const *mm, double *from_predict
         continue;
       }
       if (!open_grid(&grid, others, other_count)) return 0;
-      measure(&grid, ours, count, mm, distances);
+      measure(&grid, ours, count, spacing, square, distances);
       close_grid(&grid);
     }
   return 1;

@@ -37,7 +37,7 @@ class Kernel:
         library.mos_outlines.restype = pointer
         library.mos_outlines.argtypes = [pointer] * 5
         library.mos_distances.restype = ctypes.c_int
-        library.mos_distances.argtypes = [pointer] * 4
+        library.mos_distances.argtypes = [pointer] * 5
         library.mos_free.restype = None
         library.mos_free.argtypes = [pointer]
         library.mos_counts.restype = None
@@ -64,9 +64,11 @@ class Kernel:
             raise MemoryError("no memory for the outlines of the label maps")
         try:
             ours, theirs = (np.empty(int(n)) for n in counts.sum(1))
-            axes = [np.arange(n) * mm for n, mm in zip(prediction.shape, spacing)]
-            mm = (ctypes.c_void_p * 3)(*map(_address, axes))
-            if not self._library.mos_distances(found, mm, _address(ours), _address(theirs)):
+            squares = [np.square(np.arange(n) * mm) for n, mm in zip(prediction.shape, spacing)]
+            tables = (ctypes.c_void_p * 3)(*map(_address, squares))
+            if not self._library.mos_distances(
+                found, _address(spacing), tables, _address(ours), _address(theirs)
+            ):
                 raise MemoryError("no memory for the distances between outlines")
         finally:
             self._library.mos_free(found)

@@ -80,8 +80,8 @@ def hausdorff(distances: SurfaceDistances, percentile: float = 100.0) -> float:
         return empty
     return float(
         max(
-            np.percentile(distances.to_reference, percentile),
-            np.percentile(distances.to_prediction, percentile),
+            _percentile(distances.to_reference, percentile),
+            _percentile(distances.to_prediction, percentile),
         )
     )
 
@@ -123,6 +123,17 @@ def surface_dice(distances: SurfaceDistances, tolerance_mm: float) -> float:
     within = np.count_nonzero(distances.to_reference <= limit)
     within += np.count_nonzero(distances.to_prediction <= limit)
     return within / count
+
+
+def _percentile(values: np.ndarray, percentile: float) -> float:
+    """What `np.percentile` gives of finite values, without its fixed cost of 0.1 ms."""
+    rank = percentile / 100 * (values.size - 1)
+    below = int(rank)
+    above, share = min(below + 1, values.size - 1), rank - below
+    parts = np.partition(values, (below, above))
+    low, high = parts[below], parts[above]
+    step = high - low
+    return float(low + step * share if share < 0.5 else high - step * (1 - share))
 
 
 @functools.cache
