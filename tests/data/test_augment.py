@@ -1,11 +1,13 @@
 """Crops and augmentation on pictures whose answer is seen by eye."""
 
+import itertools
 import math
 
 import numpy as np
 import pytest
 import torch
 
+from mos.data import augment
 from mos.data.augment import make_batch
 from mos.data.draw import Draw, draw_sample
 
@@ -237,3 +239,28 @@ def test_a_slice_named_in_its_volume_is_the_slice_lifted_out_of_it(level):
     inside = make_batch(volumes, places, draws, seeds, (16, 16), CPU)
     outside = make_batch(lifted, [0, 1, 2], draws, seeds, (16, 16), CPU)
     assert all(torch.equal(a, b) for a, b in zip(inside, outside))
+
+
+@pytest.mark.parametrize("crop_size", [(12, 10), (5, 12, 10)])
+def test_mirrored_crops_are_copied_to_what_interpolation_makes_of_them(monkeypatch, crop_size):
+    """The fast path against the plain one, for every combination of mirrored axes."""
+    dims = len(crop_size)
+    random = torch.Generator().manual_seed(0)
+    volumes = torch.randint(0, 256, (3, 2, *(7, 20, 16)[-dims:]), generator=random).byte()
+    flips = list(itertools.product([-1.0, 1.0], repeat=dims))
+    lowest = (np.array(crop_size) - 1) / 2
+    draws = [
+        Draw(lowest + number % 3, np.diag(flip), contrast=1.2, gamma=0.8)
+        for number, flip in enumerate(flips)
+    ]
+    # One that is turned stands among them, and is the same on both ways.
+    turn = np.eye(dims)
+    turn[-2:, -2:] = [[0.8, -0.6], [0.6, 0.8]]
+    draws.insert(2, Draw(lowest + 1, turn))
+    rows = [number % 3 for number in range(len(draws))]
+    copied = make_batch(volumes, rows, draws, rows, crop_size, CPU)
+    monkeypatch.setattr(augment, "_keeps_voxels", lambda draw: False)
+    sampled = make_batch(volumes, rows, draws, rows, crop_size, CPU)
+    assert torch.equal(copied[1], sampled[1])
+    assert torch.allclose(copied[0], sampled[0], rtol=0, atol=2e-5)
+    assert not torch.equal(copied[0][0], copied[0][1])
