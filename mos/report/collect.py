@@ -1,7 +1,8 @@
 """Finds the runs below `.checkpoint` and puts all their scores into one long table."""
 
 import json
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +29,14 @@ COLUMNS = [
 
 
 @dataclass(frozen=True, kw_only=True)
+class Sources:
+    """What rows were made from, as texts: one per metric file, by dataset and stage."""
+
+    rows: pd.DataFrame
+    texts: Mapping[tuple[str, str], Sequence[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Collection:
     """All runs of a task and all their scores.
 
@@ -42,6 +51,23 @@ class Collection:
     rows: pd.DataFrame
     notices: tuple[Notice, ...]
     cache: Cache = field(default_factory=lambda: Cache(None), repr=False, compare=False)
+    sources: Sources | None = field(default=None, repr=False, compare=False)
+
+    def inputs(self, dataset: str, stage: str = "") -> list[str] | None:
+        """What the rows of a dataset, or of one stage of it, were made from: for `Cache.remember`.
+
+        None where it is not known, since the rows are not those that were read.
+        """
+        if self.sources is None or self.sources.rows is not self.rows:
+            return None
+        kind = stage.partition(" ")[0]  # sets of zero-shot stages share a file
+        found = [
+            text
+            for (of, its_kind), texts in self.sources.texts.items()
+            if of == dataset and kind in ("", its_kind)
+            for text in texts
+        ]
+        return found or None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +77,13 @@ class _Scores:
     run: Run
     stage: str
     table: pa.Table
+    digest: str
+
+    @property
+    def text(self) -> str:
+        """Everything that its rows are made from."""
+        names = [self.run.name if key == "run" else getattr(self.run, key) for key in _RUN]
+        return repr((names, self.run.label_names, self.stage, self.digest))
 
 
 def collect(root: Path, task: str, cache: Cache | None = None) -> Collection:
@@ -70,8 +103,17 @@ def collect(root: Path, task: str, cache: Cache | None = None) -> Collection:
         notices += [_notice(run, kind, text) for kind, text in problems]
     rows = _rows(scores)
     notices += comparison_notices(runs, rows)
+    texts = defaultdict(list)
+    for one in scores:
+        texts[one.run.dataset, one.stage].append(one.text)
     return Collection(
-        root=root, task=task, runs=tuple(runs), rows=rows, notices=tuple(notices), cache=cache
+        root=root,
+        task=task,
+        runs=tuple(runs),
+        rows=rows,
+        notices=tuple(notices),
+        cache=cache,
+        sources=Sources(rows=rows, texts=texts),
     )
 
 
@@ -102,7 +144,7 @@ def _scores(run: Run, problems: list[tuple[str, str]], cache: Cache) -> list[_Sc
             problems.append(("broken", f"{epoch.name}/{path.name} is left out: {error}"))
             continue
         problems += [(kind, f"{epoch.name}/{path.name}: {text}") for kind, text in read.lacks]
-        found.append(_Scores(run=run, stage=stage, table=read.table))
+        found.append(_Scores(run=run, stage=stage, table=read.table, digest=read.digest))
     if not any(scores.stage == "test" and len(scores.table) for scores in found):
         source = run.record.get("dataset")
         counts = source.get("cases") if isinstance(source, dict) else None

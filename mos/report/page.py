@@ -5,7 +5,7 @@ import hashlib
 import json
 import re
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -19,11 +19,12 @@ from mos.report.analysis import Analysis
 from mos.report.cache import Cache
 from mos.report.case_block import case_block
 from mos.report.collect import Collection
-from mos.report.metric import KEYS, METRICS
+from mos.report.metric import KEYS, METRICS, Metric
 from mos.report.notice import Notice
 from mos.report.packed import Parts, packed
 from mos.report.page_images import Pictures
 from mos.report.pair_block import pair_block
+from mos.report.remembered import to_plain
 from mos.report.run_log import log_digest
 from mos.report.run_record import Run
 from mos.report.zeroshot import ZeroShotLine
@@ -71,9 +72,10 @@ def render(
         "parts_store": Parts(),
         "kept": partial(_kept, collection.cache),
         "run_inputs": _run_inputs,
+        "table_inputs": partial(_table_inputs, environment.globals),
         "flags": Flags(notices),
         "epochs": lambda dataset, run: _epochs(by_name[dataset, run]),
-        "folds_of": lambda line: _fold_count(collection.runs, line.dataset),
+        "folds_of": _fold_counter(collection.runs),
         "run_of": _run_finder(collection.runs),
         "command": lambda words: words if isinstance(words, str) else shlex.join(map(str, words)),
         "epoch_facts": cost.epoch_facts,
@@ -105,9 +107,7 @@ def render(
         choices=_choices(collection.runs),
         run_parts=_json(_run_parts(collection.runs)),
         colours=_json(_colours()),
-        blocks=[
-            (part, packed(_cases(collection, part.name)), pairs[part.number]) for part in parts
-        ],
+        blocks=[(part, _cases(collection, part.name), pairs[part.number]) for part in parts],
         paired=[number for number, block in pairs.items() if block],
         pictures={name: packed(found.cases) for name, found in pictures.items()},
         picture_notes={name: found.note for name, found in pictures.items()},
@@ -126,6 +126,25 @@ def _run_inputs(run: Run, notices: Sequence[Notice]) -> str:
     """All that the details of a run show."""
     facts = run.name, run.folder, run.epoch, run.chosen_by, run.epochs_done, run.epochs_wanted
     return repr((facts, log_digest(run), run.record, list(notices)))
+
+
+def _table_inputs(
+    around: Mapping[str, Any],
+    lines: Sequence[table.Line],
+    metrics: Sequence[Metric],
+    kind: str,
+    stage: page_parts.Stage,
+) -> str:
+    """All that a table of scores shows; `around` are the functions that its template calls."""
+    about = []
+    for line in lines:
+        run = around["run_of"](line) if kind == "fold" else None
+        facts = run and (run.epoch, run.epochs_done, run.epochs_wanted, run.chosen_by)
+        seen = around["flags"](line), around["folds_of"](line)
+        about.append((*seen, around["epochs"](line.dataset, line.run), facts))
+    like_best = {key: sorted(runs) for key, runs in stage.like_best.items()}
+    keys = [metric.key for metric in metrics]
+    return json.dumps([to_plain(list(lines)), keys, kind, like_best, about])
 
 
 def breakable(name: str) -> Markup:
@@ -156,8 +175,14 @@ def readable(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _cases(collection: Collection, dataset: str) -> dict[str, Any]:
-    return case_block(collection.rows[collection.rows["dataset"] == dataset])
+def _cases(collection: Collection, dataset: str) -> str:
+    """The packed scores of a dataset's cases."""
+
+    def make() -> str:
+        return packed(case_block(collection.rows[collection.rows["dataset"] == dataset]))
+
+    inputs = collection.inputs(dataset)
+    return collection.cache.remember("case block", inputs, make) if inputs else make()
 
 
 def _pairs(part: page_parts.DatasetPart, analysis: Analysis | None) -> str:
@@ -270,10 +295,14 @@ def _notices_of(notices: Sequence[Notice], run: Run) -> list[Notice]:
     ]
 
 
-def _fold_count(runs: Sequence[Run], dataset: str) -> int:
-    """How many folds a dataset has; 0 for one that is not split, such as `xxx-all`."""
-    folds = [int(run.fold) + 1 for run in runs if run.dataset == dataset and run.fold]
-    return max(page_parts.FOLDS, *folds) if folds else 0
+def _fold_counter(runs: Sequence[Run]) -> Callable[[table.Line], int]:
+    """How many folds the dataset of a line has; 0 for one that is not split, such as `xxx-all`."""
+    folds: dict[str, list[int]] = {}
+    for run in runs:
+        if run.fold:
+            folds.setdefault(run.dataset, []).append(int(run.fold) + 1)
+    counts = {dataset: max(page_parts.FOLDS, *found) for dataset, found in folds.items()}
+    return lambda line: counts.get(line.dataset, 0)
 
 
 def _epochs(runs: Sequence[Run]) -> str:

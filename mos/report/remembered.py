@@ -49,7 +49,9 @@ def to_plain(value: Any) -> Any:
         return [name, *(to_plain(getattr(value, field.name)) for field in fields(value))]
     if isinstance(value, dict):
         return ["dict", *([to_plain(key), to_plain(of)] for key, of in value.items())]
-    for kind in (tuple, list, frozenset):
+    if isinstance(value, frozenset):  # in an order that is the same in every process
+        return ["frozenset", *map(to_plain, sorted(value))]
+    for kind in (tuple, list):
         if isinstance(value, kind):
             return [kind.__name__, *map(to_plain, value)]
     raise TypeError(f"a {type(value).__name__} cannot be remembered")

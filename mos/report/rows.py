@@ -1,5 +1,6 @@
 """One metric file of an epoch as rows in long form: one row per case and label."""
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ class MetricRows:
 
     table: pa.Table
     lacks: tuple[tuple[str, str], ...]
+    digest: str = ""  # of what came through the cache: equal for equal rows
 
     def to_bytes(self) -> bytes:
         sink = pa.BufferOutputStream()
@@ -43,7 +45,9 @@ class MetricRows:
             table = stream.read_all()
         lacks = json.loads(table.schema.metadata[b"lacks"])
         return cls(
-            table=table.replace_schema_metadata(), lacks=tuple(tuple(pair) for pair in lacks)
+            table=table.replace_schema_metadata(),
+            lacks=tuple(tuple(pair) for pair in lacks),
+            digest=hashlib.blake2b(data, digest_size=16).hexdigest(),
         )
 
 

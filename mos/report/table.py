@@ -3,6 +3,7 @@
 import math
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -84,7 +85,25 @@ def _empty(run: Run) -> Line:
 def _lines(collection: Collection, extra: list[str]) -> list[Line]:
     """Makes a line of every (dataset, stage, *extra, run) and marks the best of each column."""
     rows = collection.rows
-    rows = rows[rows["state"] != "not scored"].reset_index(drop=True)
+    found = []
+    for dataset, stage in rows[["dataset", "stage"]].drop_duplicates().itertuples(index=False):
+        make = partial(_lines_of, collection, dataset, stage, extra)
+        inputs = collection.inputs(dataset, stage)
+        if inputs is None:
+            found += make()
+            continue
+        inputs = [*inputs, repr((dataset, stage, extra))]
+        found += remembered(collection.cache, "lines", inputs, make, [Line, Description])
+    return found
+
+
+def _lines_of(collection: Collection, dataset: str, stage: str, extra: list[str]) -> list[Line]:
+    """The lines of one dataset and stage."""
+    rows = collection.rows
+    mine = (rows["dataset"] == dataset) & (rows["stage"] == stage) & (rows["state"] != "not scored")
+    rows = rows[mine].reset_index(drop=True)
+    if not len(rows):
+        return []
     table = Columns.of(rows)
     columns = defaultdict(list)
     groups = rows.groupby(["dataset", "stage", *extra, "run"], sort=True).indices
