@@ -18,6 +18,7 @@ RESERVED = (
     "MOS_CACHE",
     "MOS_CHECKPOINT",
     "MOS_DEBUG",
+    "MOS_KERNEL",
 )
 
 
