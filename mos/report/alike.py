@@ -25,13 +25,16 @@ def fold_differences(runs: Sequence[Run]) -> list[str]:
     Returns:
         Such as `learning_rate 0.001 (folds 0, 2), 0.005 (fold 1)`; [] where all are alike.
     """
-    told = {run.fold or run.setting: facts(run) for run in runs if run.record}
+    known = {run.fold or run.setting: run for run in runs if run.record}
+    told = {fold: facts(run) for fold, run in known.items()}
+    # One file for all folds, such as the weights of fold 0, is named after another fold in most.
+    literal = {fold: facts(run, as_written=True) for fold, run in known.items()}
     found = []
     for key in dict.fromkeys(key for of in told.values() for key in of):
         folds = defaultdict(list)
         for fold, of in told.items():
             folds[of.get(key, UNKNOWN)].append(fold)
-        if len(folds) > 1:
+        if len(folds) > 1 and len({of.get(key, UNKNOWN) for of in literal.values()}) > 1:
             parts = [
                 f"{value} (fold{'s' if len(of) > 1 else ''} {', '.join(of)})"
                 for value, of in folds.items()
@@ -69,8 +72,12 @@ def option_changes(record: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def facts(run: Run) -> dict[str, str]:
-    """What is compared between trainings, as text. A fold's own name in a value is no difference."""
+def facts(run: Run, *, as_written: bool = False) -> dict[str, str]:
+    """What is compared between trainings, as text. A fold's own name in a value is no difference.
+
+    Args:
+        as_written: leave that name as it is.
+    """
     record = run.record
     options = _mapping(record.get("options"))
     told = {key: value for key, value in options.items() if key not in INCIDENTAL}
@@ -79,7 +86,7 @@ def facts(run: Run) -> dict[str, str]:
     # schedule_epochs as resolved: the option of this name may be 0, for automatic.
     told |= {key: record[key] for key in ("eval_labels", "schedule_epochs") if key in record}
     texts = {key: _text(value) for key, value in told.items()}
-    if run.fold:
+    if run.fold and not as_written:
         texts = {k: text.replace(run.setting, f"{run.dataset}-*") for k, text in texts.items()}
     return texts
 

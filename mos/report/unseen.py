@@ -29,6 +29,7 @@ def test_use_notices(runs: Sequence[Run], rows: pd.DataFrame) -> list[Notice]:
         for run in runs
         if _says_yes(run.record.get("options"), "dataset_train_all")
     ]
+    notices += _weights_of_other_folds(runs)
     if not len(rows):
         return notices
     known = rows[["dataset", "setting", "fold", "run", "stage", "patient"]].drop_duplicates()
@@ -57,6 +58,40 @@ def test_use_notices(runs: Sequence[Run], rows: pd.DataFrame) -> list[Notice]:
                 )
                 notices.append(_notice(dataset, "", text))
     return notices
+
+
+def _weights_of_other_folds(runs: Sequence[Run]) -> list[Notice]:
+    """Runs that began with weights of another fold, whose training patients they test.
+
+    Weights that have seen auxiliary data alone are no such thing; where the run they are of is not
+    in the tree, that is not known and said.
+    """
+    there = {(run.setting, run.name): run for run in runs}
+    found = []
+    for run in runs:
+        origin = run.record.get("weights_from")
+        setting = origin.get("setting") if isinstance(origin, dict) else None
+        dataset, _, fold = str(setting or "").rpartition("-")
+        if not run.fold or dataset != run.dataset or fold == run.fold:
+            continue
+        source = there.get((setting, origin.get("run")))
+        if source and _says_yes(source.record.get("options"), "aux_dataset_only"):
+            continue
+        unless = "" if source else "unless they saw auxiliary data alone, "
+        text = (
+            f"began with the weights of {setting} / {origin.get('run')}: {unless}trained on patients "
+            "that this fold tests"
+        )
+        found.append(
+            Notice(
+                kind="test set use",
+                dataset=run.dataset,
+                run=run.name,
+                setting=run.setting,
+                text=text,
+            )
+        )
+    return found
 
 
 def _notice(dataset: str, setting: str, text: str) -> Notice:

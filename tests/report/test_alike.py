@@ -64,6 +64,14 @@ def test_what_must_differ_between_folds_and_where_they_ran_is_no_difference(tmp_
     assert notices(tmp_path, "folds differ") == []
 
 
+def test_folds_that_all_start_from_the_weights_of_one_fold_do_not_differ(tmp_path, folds):
+    for folder in folds:
+        change_record(folder, options={"pretrain_model_path": "ck/baseline-demo-0/x/latest"})
+    assert not notices(tmp_path, "folds differ")
+    change_record(folds[1], options={"pretrain_model_path": "ck/baseline-demo-7/x/latest"})
+    assert notices(tmp_path, "folds differ")
+
+
 def test_a_fold_without_a_readable_record_is_not_called_different(tmp_path, folds):
     (folds[0] / "run.json").write_text("{")
     assert notices(tmp_path, "folds differ") == []

@@ -46,3 +46,19 @@ def test_a_run_that_trained_on_everything_is_named(tmp_path):
     change_record(folder, options=options | {"dataset_train_all": "true"})
     (notice,) = told(tmp_path, "test set use")
     assert (notice.run, notice.setting) == ("unet-2d-none", "demo-0")
+
+
+def test_a_run_that_began_with_weights_of_another_fold_is_named(tmp_path):
+    source = write_run(tmp_path, "unet-2d-none[first]")
+    own = write_run(tmp_path, "unet-2d-none")
+    other = write_run(tmp_path, "unet-2d-none", setting="demo-1")
+    for folder in (own, other):
+        change_record(folder, weights_from={"setting": "demo-0", "run": "unet-2d-none[first]"})
+    (notice,) = told(tmp_path, "test set use")
+    assert (notice.run, notice.setting) == ("unet-2d-none", "demo-1")
+    assert "demo-0 / unet-2d-none[first]: trained on patients that this fold tests" in notice.text
+    change_record(source, options={"aux_dataset_only": "true"})
+    assert not told(tmp_path, "test set use")
+    change_record(other, weights_from={"setting": "demo-0", "run": "gone"})
+    (notice,) = told(tmp_path, "test set use")
+    assert "unless they saw auxiliary data alone" in notice.text

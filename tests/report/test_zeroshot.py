@@ -118,6 +118,16 @@ def test_runs_at_different_tolerances_of_nsd_are_told(tmp_path):
     }
 
 
+def test_runs_of_other_labels_at_one_tolerance_are_not_told(tmp_path):
+    for name, scored in (("unet-2d-none", (1, 2)), ("unet-3d-none", (1,))):
+        path = write_run(tmp_path, name) / "epoch-0005" / "test-metrics.pt"
+        content = torch.load(path)
+        content["raw_nsd_tolerance"] = torch.full_like(content["raw_dice"], torch.nan)
+        content["raw_nsd_tolerance"][:, list(scored)] = 2.0
+        torch.save(content, path)
+    assert not [n for n in collect(tmp_path, "baseline").notices if n.kind == "nsd tolerance"]
+
+
 def test_the_interval_of_a_difference_is_seeded_and_knows_patients():
     rng = np.random.default_rng(0)
     a, b = rng.normal(0.6, 0.1, 40), rng.normal(0.8, 0.1, 60)
