@@ -30,6 +30,7 @@ def clean_environ(tmp_path: Path) -> dict[str, str]:
         "MOS_PYTHON": sys.executable,
         "MOS_CACHE": str(tmp_path / "cache"),
         "MOS_CHECKPOINT": str(tmp_path / "checkpoint"),
+        "MOS_KERNEL": str(PROJECT / ".cache" / "kernel"),  # compiled once for all tests
     }
 
 

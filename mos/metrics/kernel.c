@@ -333,6 +333,7 @@ int mos_distances(const Outlines *found, const double *spacing, const double *co
 /* Adds up, by label id, voxels that both maps have, that the prediction and that the reference has. */
 void mos_counts(const uint8_t *prediction, const uint8_t *reference, int64_t size, int64_t *both,
                 int64_t *predicted, int64_t *present) {
+  const uint64_t ones = 0x0101010101010101u;
   int64_t i = 0, blank = 0;
   while (i < size) {
     uint64_t a, b;
@@ -340,6 +341,13 @@ void mos_counts(const uint8_t *prediction, const uint8_t *reference, int64_t siz
       memcpy(&a, prediction + i, 8);
       memcpy(&b, reference + i, 8);
       if (!(a | b)) { blank += 8; i += 8; continue; }
+      if (a == ones * (a & 255) && b == ones * (b & 255)) { /* eight of a kind in each map */
+        predicted[a & 255] += 8;
+        present[b & 255] += 8;
+        if (a == b) both[a & 255] += 8;
+        i += 8;
+        continue;
+      }
     }
     int64_t stop = i + 8 < size ? i + 8 : size;
     for (; i < stop; i++) {

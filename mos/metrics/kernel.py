@@ -1,8 +1,9 @@
 """The compiled half of the metrics: built from kernel.c on first use where there is a C compiler.
 
-Plain C through ctypes: it needs a compiler once and no package, is built in a second, and knows nothing
-of the versions of Python, numpy or torch. numba would add 150 MB and wait for each new numpy;
-torch's cpp_extension needs ninja, and a build that was killed leaves a lock that later ones wait on for ever.
+Plain C through ctypes: it needs a compiler once, for about a second, and no package, and knows nothing
+of the versions of Python, numpy or torch. numba would be two more packages of every installation, which
+follow numpy with a delay; torch's cpp_extension needs ninja too, and a build that was killed leaves a lock
+for which later ones wait.
 
 Where nothing can be built the metrics are computed with numpy and scipy: the same numbers, slower.
 """
@@ -89,23 +90,25 @@ class Kernel:
         return counts
 
 
-def fits(prediction: np.ndarray) -> bool:
-    """Whether a map is within what the kernel can hold."""
-    return max(prediction.shape) <= _LARGEST and prediction.size > 0
+def fits(prediction: np.ndarray, reference: np.ndarray) -> bool:
+    """Whether these maps are what the kernel takes: uint8, with voxels, and not too long."""
+    is_bytes = prediction.dtype == reference.dtype == np.uint8
+    return is_bytes and prediction.size > 0 and max(prediction.shape) <= _LARGEST
 
 
 @functools.cache
 def load() -> tuple[Kernel | None, str]:
     """The kernel, or None, and in words where it is from or why there is none.
 
-    `MOS_KERNEL=off` leaves it out. It is kept in `kernel/` of the cache folder.
+    It is kept in `kernel/` of the cache folder. `MOS_KERNEL` names another folder, or is `off`.
     """
-    if os.environ.get("MOS_KERNEL", "").lower() in ("off", "0", "false", "no"):
+    place = os.environ.get("MOS_KERNEL", "")
+    if place.lower() in ("off", "0", "false", "no"):
         return None, "off: MOS_KERNEL says so"
     compiler = _compiler()
     if not compiler:
         return None, "off: no C compiler found (cc, gcc or clang; CC names another one)"
-    path = folders.cache_root() / "kernel" / f"{_name(compiler)}.so"
+    path = Path(place or folders.cache_root() / "kernel") / f"{_name(compiler)}.so"
     try:
         if not path.is_file():
             _build(compiler, path)

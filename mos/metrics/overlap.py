@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from mos.metrics import kernel
+
 # Comparing costs by the label, counting in bins by the voxel; measured, they cross near here.
 _FEW_LABELS = 8
 # Voxels counted at a time: what is made on the way stays in the processor's cache (2.5 x faster).
@@ -26,18 +28,27 @@ def overlap_counts(
     """
     if prediction.shape != reference.shape:
         raise ValueError(f"prediction {prediction.shape} and reference {reference.shape} differ")
+    compiled, _ = kernel.load()
+    if compiled and kernel.fits(prediction, reference):
+        tp, predicted, present = compiled.counts(prediction, reference)[:, :label_count]
+    else:
+        tp, predicted, present = _count(prediction, reference, label_count)
+    return tp, predicted - tp, present - tp
+
+
+def _count(prediction: np.ndarray, reference: np.ndarray, label_count: int) -> np.ndarray:
+    """(3, label_count) voxels in both, in the prediction, in the reference, with numpy alone."""
     count = _count_by_label if label_count <= _FEW_LABELS else _count_by_bin
     prediction, reference = prediction.ravel(), reference.ravel()
     counts = np.zeros((3, label_count), np.int64)
     for start in range(0, prediction.size, _BLOCK):
         block = slice(start, start + _BLOCK)
         counts += count(prediction[block], reference[block], label_count)
-    tp, predicted, present = counts
-    return tp, predicted - tp, present - tp
+    return counts
 
 
 def _count_by_label(p: np.ndarray, r: np.ndarray, label_count: int) -> np.ndarray:
-    """(3, label_count) voxels in both, in the prediction, in the reference: one pass a label."""
+    """What `_count` returns, in one pass a label."""
     counts = np.zeros((3, label_count), np.int64)
     for label in range(label_count):
         in_p, in_r = p == label, r == label

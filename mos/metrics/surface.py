@@ -63,7 +63,7 @@ def surface_distances(
     if spacing.shape != (3,) or not (np.isfinite(spacing) & (spacing > 0)).all():
         raise ValueError(f"spacing {spacing}: needs three positive numbers, mm along d, h, w")
 
-    fast = compiled() if kernel.fits(prediction) else None
+    fast = compiled() if kernel.fits(prediction, reference) else None
     measure = fast.distances if fast else outline.distances
     pairs = measure(prediction, reference, list(labels), spacing)
     return {label: SurfaceDistances(*pair) for label, pair in pairs.items()}

@@ -66,7 +66,7 @@ def one_label(name: str, seconds: float, with_medpy: bool) -> None:
     if with_medpy:
         contestants["medpy"] = lambda: medpy(p, r, spacing)
     agree(name, {who: run() for who, run in contestants.items()})
-    times = race(contestants, seconds)
+    times = race(contestants, seconds, warm=True)
     to_monai, to_medpy, to_monai_kernel = ONE_LABEL[name]
     what = f"hd + msd of a label, {name}"
     row(f"{what}, numpy and scipy", times["numpy"], times["monai"], "MONAI", to_monai)
