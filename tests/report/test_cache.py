@@ -15,6 +15,7 @@ from mos.report import cache as module
 from mos.report.analysis import Analysis, analyse
 from mos.report.cache import Cache
 from mos.report.collect import collect
+from mos.report.remembered import to_plain
 from mos.report.table import overview, per_fold, per_label
 
 LONG_AGO = 1_700_000_000
@@ -32,8 +33,9 @@ def said(cache, root):
     analysis = analyse(collection)
     tables = overview(collection), per_label(collection), per_fold(collection)
     assert isinstance(analysis, Analysis)
-    text = repr((tables, analysis, collection.notices, [dict(run.log) for run in collection.runs]))
-    return text, collection.rows.to_csv()
+    logs = [dict(run.log) for run in collection.runs]
+    whole = to_plain((tables, analysis, collection.notices, logs))
+    return json.dumps(whole), collection.rows.to_csv()
 
 
 def summarise(folder, root):
