@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 from mos.engine.device import Machine
 from mos.engine.distributed import Processes
 from mos.engine.progress import progress
-from mos.engine.task import Task
+from mos.engine.task import Batch, Task
 from mos.timing import phase
 
 MetricTable = dict[str, Any]
@@ -36,8 +37,9 @@ def evaluate(
     dataset = task.datasets[stage]
     mine = range(processes.rank, len(dataset), processes.world)
     rows: list[tuple[int, Mapping[str, Tensor]]] = []
+    scored: Future | None = None
     task.network.eval()
-    with torch.no_grad():
+    with torch.no_grad(), _scorer() as scorer:
         for index in progress(
             mine, total=len(mine), title=title or stage, quiet=quiet or not processes.is_first
         ):
@@ -45,9 +47,12 @@ def evaluate(
                 batch = dataset.batch([index], [0])
             with phase("inference"), machine.autocast():
                 prediction = task.predict(task.network, batch)
+            # A case is scored while the network has the next one; one waits at most, so memory holds two.
             with phase("scoring"):
-                scores = task.score(prediction, batch)
-                rows.append((index, {key: value.cpu() for key, value in scores.items()}))
+                rows += [scored.result()] if scored else []
+                scored = scorer.submit(_score, task, index, prediction, batch)
+        with phase("scoring"):
+            rows += [scored.result()] if scored else []
     gathered = sorted(
         (row for part in processes.gather(rows) for row in part), key=lambda row: row[0]
     )
@@ -57,6 +62,20 @@ def evaluate(
     about = [dataset.describe(index) for index, _ in gathered]
     texts = {key: [one[key] for one in about] for key in about[0]}
     return {**tables, **task.reduce(tables), **texts}
+
+
+def _scorer() -> ThreadPoolExecutor:
+    """A thread that scores, with as many threads to compute as this one."""
+    return ThreadPoolExecutor(
+        1, "score", initializer=torch.set_num_threads, initargs=(torch.get_num_threads(),)
+    )
+
+
+def _score(
+    task: Task, index: int, prediction: Any, batch: Batch
+) -> tuple[int, Mapping[str, Tensor]]:
+    with torch.no_grad():  # a thread begins with gradients on
+        return index, {key: value.cpu() for key, value in task.score(prediction, batch).items()}
 
 
 def summarise(table: MetricTable) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """Scoring a split: rows in dataset order, means that say what they leave out."""
 
 import math
+import threading
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,6 +10,7 @@ from tests.engine.toy import CPU, make_task
 
 from mos.engine.distributed import Processes
 from mos.engine.evaluate import evaluate, summarise
+from mos.errors import BadInput
 
 NAN, INF = math.nan, math.inf
 
@@ -102,3 +105,38 @@ def test_a_metric_that_is_finite_nowhere_is_none():
 
 def test_nothing_left_out_is_not_mentioned():
     assert "left_out" not in summarise({"dice": torch.tensor([0.5]), "case": ["a"]})
+
+
+def test_a_case_is_scored_while_the_network_has_the_next_one():
+    """Each waits for the other: one after the other, they would wait for ever."""
+    next_has_begun = threading.Event()
+    task = make_task(valid=(1.0, 2.0))
+    asked = []
+
+    def predict(network, batch):
+        asked.append(float(batch["x"]))
+        if len(asked) == 2:
+            next_has_begun.set()
+        return network(batch["x"])
+
+    def score(answer, batch):
+        assert next_has_begun.wait(20), "the next case was not begun"
+        assert not torch.is_grad_enabled()
+        return {"raw_error": (answer - batch["y"]).abs()}
+
+    table = evaluate(replace(task, predict=predict, score=score), "valid", CPU, Processes())
+    plain = evaluate(task, "valid", CPU, Processes())
+    assert torch.equal(table["raw_error"], plain["raw_error"])
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_what_goes_wrong_in_scoring_is_told_wherever_it_happens(place):
+    task = make_task(valid=(0.0, 1.0, 2.0))
+
+    def score(answer, batch):
+        if float(batch["x"]) == place:
+            raise BadInput(f"case {place} is broken")
+        return {"raw_error": answer}
+
+    with pytest.raises(BadInput, match=f"case {place} is broken"):
+        evaluate(replace(task, score=score), "valid", CPU, Processes())
