@@ -50,6 +50,9 @@ def ranking(
         f"bootstrap draws of patients ({of_draws}).",
         f"Kendall's $\\tau$ between a ranking and its draws (1 is stable), mean: {stability}.",
     ]
+    tied = [shown[m.name] for m in methods if len(set(m.ranks)) == 1]
+    if tied:
+        notes.append(f"All share rank 1, there is no order: {', '.join(tied)}.")
     if of.critical_difference is not None:
         cd = of.critical_difference
         p = p_value(cd.p)

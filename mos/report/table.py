@@ -214,6 +214,8 @@ def _mark_best(group: list[tuple[Line, frozenset[int]]]) -> list[Line]:
             if math.isfinite(about.mean):
                 rank = -about.mean if metric.higher_is_better else about.mean
                 ranks[index] = (about.infinite, round(rank, 9))
+            elif about.infinite:  # missed everything: worse than any that did not
+                ranks[index] = (math.inf, math.inf)
         if len(set(ranks.values())) > 1:  # nothing is best where all are equal
             for index, rank in ranks.items():
                 if rank == min(ranks.values()):

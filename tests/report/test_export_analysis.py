@@ -12,6 +12,9 @@ from mos.report.data import plain
 from mos.report.ranking import rankings
 from mos.report.seed_table import seed_lines
 from mos.report.sheet import sheets
+from run.baseline.cmd import summary
+from tests.report.made_up_runs import build_crowd
+from tests.report.opened_page import whole
 from tests.report.score_rows import contenders_of, rows_of
 
 RUNS = {
@@ -77,3 +80,13 @@ def test_a_tree_of_one_run_has_empty_files_with_their_columns():
         isinstance(f, pd.DataFrame) and not len(f) and len(f.columns) for f in frames.values()
     )
     assert export_analysis.analysis_text(analysis(rows_of({"one": RUNS["one"]}))) == ""
+
+
+def test_a_ranking_without_order_is_not_shown_as_a_stable_one(tmp_path):
+    root = build_crowd(tmp_path, {"unet": 0.8}, patients=4)
+    summary.main(["--checkpoint_folder", str(root)])
+    page = whole(root / "summary" / "result.html")
+    assert "test-based: no run is significantly better than another" in page
+    assert "<strong>test: with 4 patients and 3 pairs no difference can be significant" in page
+    (table,) = (root / "summary").rglob("ranking-dice.tex")
+    assert "All share rank 1, there is no order: tests." in " ".join(table.read_text().split())

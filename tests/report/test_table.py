@@ -8,7 +8,7 @@ from mos.report import export, table
 from mos.report.collect import collect
 from mos.report.data import plain
 from mos.report.run_record import parse_run_name
-from tests.report.made_up_runs import write_metrics, write_run
+from tests.report.made_up_runs import FOLDS, write_metrics, write_run
 
 PRETRAIN = "unet[s]-3d-acdc,mnms[pretrain]"
 
@@ -92,6 +92,15 @@ def test_nothing_is_best_where_all_are_equal(tmp_path):
         write_run(tmp_path, name, parts=dict(parse_run_name(name)))
     for line in table.overview(collect(tmp_path, "baseline")):
         assert line.comparable and not line.best
+
+
+def test_a_run_that_missed_everything_leaves_the_best_distance_to_the_other(tmp_path):
+    all_missed = {(case, label): "missed" for case in FOLDS["0"] for label in (1, 2)}
+    write_run(tmp_path, "unet-2d-none", special=all_missed)
+    write_run(tmp_path, "unet-3d-none")
+    lines = by_run(table.overview(collect(tmp_path, "baseline")))
+    assert lines["unet-2d-none"].metrics["hd"].count == 0 and not lines["unet-2d-none"].best
+    assert {"hd", "msd", "dice"} <= lines["unet-3d-none"].best
 
 
 def test_rows_stand_by_network_then_2d_before_3d_then_without_auxiliary_data_first(tmp_path):
