@@ -50,10 +50,16 @@ def _count(prediction: np.ndarray, reference: np.ndarray, label_count: int) -> n
 def _count_by_label(p: np.ndarray, r: np.ndarray, label_count: int) -> np.ndarray:
     """What `_count` returns, in one pass a label."""
     counts = np.zeros((3, label_count), np.int64)
-    for label in range(label_count):
+    foreground = np.count_nonzero(p | r)
+    counts[:, 0] = p.size - foreground
+    if not foreground:  # as most of a volume
+        return counts
+    counts[1:, 0] = p.size - np.count_nonzero(p), r.size - np.count_nonzero(r)
+    for label in range(1, label_count):
         in_p, in_r = p == label, r == label
-        for row, mask in enumerate((in_p & in_r, in_p, in_r)):
-            counts[row, label] = np.count_nonzero(mask)
+        counts[1:, label] = np.count_nonzero(in_p), np.count_nonzero(in_r)
+        if counts[1, label] and counts[2, label]:
+            counts[0, label] = np.count_nonzero(in_p & in_r)
     return counts
 
 
