@@ -53,8 +53,22 @@ class Machine:
         }
 
     def describe(self) -> str:
+        """One line: the device, and what was chosen for it."""
         one = self.record()
-        return f"{one['device']}, {one['precision']}, {one['threads']} CPU threads, torch {torch.__version__}"
+        chosen = [one["precision"] + self._why(), "fused AdamW", "not compiled"]
+        if self.device.type == "cuda":
+            fixed = torch.backends.cudnn.benchmark
+            chosen.append("cuDNN's fastest kernels" if fixed else "cuDNN's repeatable kernels")
+        elif os.environ.get("MALLOC_TRIM_THRESHOLD_"):
+            pages = " in huge pages" if os.environ.get("THP_MEM_ALLOC_ENABLE") == "1" else ""
+            chosen.append(f"memory kept between steps{pages}")
+        where = f"{one['device']}, {one['threads']} CPU threads, torch {torch.__version__}"
+        return f"{where}: {', '.join(chosen)}"
+
+    def _why(self) -> str:
+        """Why a CPU computes in fp32, for those who wonder."""
+        lacks = self.device.type == "cpu" and not cpu_flags() & BF16_FLAGS
+        return " (no bf16 instructions)" if lacks and self.precision == "fp32" else ""
 
 
 def device_type(wanted: str) -> str:

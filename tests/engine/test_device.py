@@ -57,3 +57,17 @@ def test_in_fp32_nothing_is_computed_lower():
     with low.autocast():
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16
     assert not low.scaler().is_enabled() and low.peak_memory_mib() > 0
+
+
+def test_the_start_says_in_one_line_what_was_chosen_and_why(monkeypatch):
+    monkeypatch.setattr(device, "cpu_flags", lambda: frozenset())
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "1")
+    monkeypatch.setenv("THP_MEM_ALLOC_ENABLE", "1")
+    line = choose_machine("cpu", "auto", 1, False).describe()
+    assert line.startswith("CPU, 1 CPU threads, torch ") and "\n" not in line
+    assert "fp32 (no bf16 instructions), fused AdamW" in line
+    assert "memory kept between steps in huge pages" in line
+    monkeypatch.setattr(device, "cpu_flags", lambda: frozenset({"avx512_bf16"}))
+    monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_")
+    line = choose_machine("cpu", "auto", 1, False).describe()
+    assert "bf16, fused AdamW" in line and "kept" not in line and "no bf16" not in line
