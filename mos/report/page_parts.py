@@ -138,7 +138,8 @@ def _stage(
     metrics = export.present(mine)
     like_best = {}
     if analysis:
-        names = [line.run for line in mine]
+        # As in the LaTeX tables: means over other cases stand beside no mark of likeness.
+        names = [line.run for line in mine if line.comparable]
         for metric in metrics:
             best = next((line.run for line in mine if metric.key in line.best), None)
             if best is not None:

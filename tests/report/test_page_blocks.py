@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mos.report import case_block, cost, page_images, plot_ranks, table
+from mos.report import case_block, cost, page_images, page_parts, plot_ranks, table
 from mos.report.analysis import analyse
 from mos.report.case_images import CaseImages, write_case_images
 from mos.report.collect import collect
@@ -17,7 +17,7 @@ from mos.report.page import fixed
 from mos.report.pair_block import FIELDS, pair_block
 from mos.report.pivot import pivot
 from mos.report.table import case_scores
-from tests.report.made_up_runs import build_crowd, write_run
+from tests.report.made_up_runs import build_crowd, write_metrics, write_run
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +95,20 @@ def test_runs_that_would_share_a_cell_get_rows_of_their_own(collected):
     found = pivot([line, replace(line, run="copy")])
     assert all(len(row.cells) == 1 for row in found.rows)
     assert [row.name for row in found.rows] == [f"resunet: {name}" for name in ("copy", line.run)]
+
+
+def test_a_run_on_other_cases_is_not_marked_as_good_as_the_best(tmp_path):
+    root = build_crowd(tmp_path, {"unet": 0.8}, patients=4)
+    path = root / "baseline-crowd-0" / "unet-2d-none" / "epoch-0004" / "test-metrics.pt"
+    write_metrics(path, {f"p0{i}_a": f"p0{i}" for i in range(3)}, [0.7] * 3, {})
+    change = root / "baseline-crowd-0" / "unet-2d-none" / "epoch-0005" / "test-metrics.pt"
+    change.write_bytes(path.read_bytes())
+    collection = collect(root, "baseline")
+    lines = table.overview(collection)
+    (part,) = page_parts.parts(collection, lines, [], [], [], analyse(collection))
+    best = next(line.run for line in lines if "dice" in line.best)
+    others = {"unet-3d-none", "unet-3d-mnms"} - {best}
+    assert part.test.like_best["dice"] == others
 
 
 def test_comparisons_are_rows_of_numbers_that_json_knows(tmp_path):
