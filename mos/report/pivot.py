@@ -38,17 +38,17 @@ def pivot(lines: Sequence[Line]) -> Pivot:
     ordered = sorted(columns, key=lambda c: (c[0], c[1] not in ("", "none"), c[1]))
     return Pivot(
         columns=tuple(ordered),
-        rows=tuple(PivotRow(name=_title(key, cells), cells=cells[key]) for key in sorted(cells)),
+        rows=tuple(
+            PivotRow(name=_title(key, cells[key]), cells=cells[key]) for key in sorted(cells)
+        ),
     )
 
 
-def _title(key: tuple, cells: dict[tuple, dict[tuple[str, str], Line]]) -> str:
-    """The row's name; with its runs' own names where another row has it too."""
+def _title(key: tuple, cells: dict[tuple[str, str], Line]) -> str:
+    """The row's name; with its runs' own names where a row above has it already."""
     *parts, turn = key
     name = row_name(*parts)
-    if turn == 0 and (*parts, 1) not in cells:
-        return name
-    return f"{name}: {', '.join(line.run for line in cells[key].values())}"
+    return f"{name}: {', '.join(line.run for line in cells.values())}" if turn else name
 
 
 def row_name(network: str, tag: str, postfix: str) -> str:
