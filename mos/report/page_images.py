@@ -41,7 +41,7 @@ def choose_pictures(collection: Collection, budget_mib: float) -> dict[str, Pict
     Images of a case come with the predictions of all runs that have them: without something beside
     it a picture says little. Datasets share the budget equally.
     """
-    if budget_mib <= 0:
+    if budget_mib <= 0 or not any(map(_image_folder, collection.runs)):
         return {}
     rows = collection.rows
     tested = rows[(rows["stage"] == "test") & (rows["state"] != "not scored")]
@@ -56,17 +56,22 @@ def choose_pictures(collection: Collection, budget_mib: float) -> dict[str, Pict
     }
 
 
+def _image_folder(run: Run) -> bool:
+    """Whether the shown epoch has a folder of images."""
+    if run.epoch is None:
+        return False
+    return (folders.epoch_folder(run.folder, run.epoch) / "test-images").is_dir()
+
+
 def _files(runs: Sequence[Run], tested: pd.DataFrame, dataset: str) -> dict[str, list[Run]]:
     """Case -> the runs that have a file of its images; cases in the order they are to be taken."""
     found: dict[str, list[Run]] = {}
     order = _order(tested)
     cases_of = {key: set(part["case"]) for key, part in tested.groupby(["run", "fold"])}
     for run in runs:
-        if run.dataset != dataset or run.epoch is None:
+        if run.dataset != dataset or not _image_folder(run):
             continue
         epoch = folders.epoch_folder(run.folder, run.epoch)
-        if not (epoch / "test-images").is_dir():
-            continue
         for case in cases_of.get((run.name, run.fold), ()):
             if case_file(epoch, case).is_file():
                 found.setdefault(case, []).append(run)
