@@ -208,7 +208,9 @@ def test_two_trees_summarised_into_one_folder_keep_their_own(tmp_path):
     assert reads == ["a", "a"]
 
 
-def test_summaries_at_once_do_not_disturb_each_other(tmp_path):
+def test_summaries_at_once_do_not_disturb_each_other(tmp_path, monkeypatch):
+    # Threads stand for processes: temporary files are named by the process that writes them.
+    monkeypatch.setattr(os, "getpid", threading.get_native_id)
     root = build_tree(tmp_path / "runs")
     fresh, found = said(Cache(None), root), []
 
