@@ -1,13 +1,17 @@
 """metric.jsonl of a run: its lines by stage and epoch, as tables, parsed when somebody asks for them."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Lines = dict[int, dict]
 
@@ -50,6 +54,8 @@ class RunLog(Mapping[str, Lines]):
     @property
     def table(self) -> pa.Table:
         """A row per stage and epoch: stage, epoch, and every number of the lines, null where none."""
+        import pyarrow as pa  # slow to import: a command that only checks its words needs none
+
         with pa.ipc.open_stream(self._table) as stream:
             return stream.read_all()
 
@@ -101,6 +107,8 @@ def read_log(path: Path) -> RunLog:
 
 
 def _packed(log: Mapping[str, Lines]) -> bytes:
+    import pyarrow as pa
+
     lines = [
         (stage, epoch, line) for stage, of_stage in log.items() for epoch, line in of_stage.items()
     ]

@@ -1,5 +1,7 @@
 """One run's folder as data: whose run it is, how it went, and which epoch speaks for it."""
 
+from __future__ import annotations
+
 import json
 import math
 import os
@@ -7,10 +9,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mos import folders
-from mos.report.cache import Cache
 from mos.report.run_log import RunLog, read_log
+
+if TYPE_CHECKING:
+    from mos.report.cache import Cache
 
 # Several folds are numbered 0-9; anything longer, as in covid-19, is part of a dataset's name.
 _FOLD = re.compile(r"(?P<dataset>.+)-(?P<fold>\d)")
@@ -59,7 +64,10 @@ class Run:
 
 def read_run(folder: Path, task: str, cache: Cache | None = None) -> Run:
     """Reads run.json, metric.jsonl and the links of one run; what is broken goes to `problems`."""
-    cache = cache or Cache(None)
+    if cache is None:
+        from mos.report.cache import Cache  # numpy, which cmd/sweep does without until it has runs
+
+        cache = Cache(None)
     problems: list[tuple[str, str]] = []
     record = _read_record(folder / folders.RUN_RECORD, problems)
     # The folder is the address: a copied run must not be pooled with the one it was copied from.

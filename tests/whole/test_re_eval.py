@@ -57,11 +57,11 @@ def test_a_metric_added_later_appears_in_an_old_run_and_old_files_stay_once(pres
     assert f"the dice of {len(kept)} of {len(kept)} files is the stored one" in pressed.stdout
     assert "still missing: nsd of " in pressed.stdout and "no weights" in pressed.stdout
     for name, table in tables(run).items():
-        whole = wanted[name]
+        expected = wanted[name]
         if name not in kept:  # distances cannot be had from counts
-            whole = {k: v for k, v in whole.items() if "nsd" not in k}
-        assert table.keys() == whole.keys()
-        assert_equal({k: table[k] for k in whole}, whole, name)
+            expected = {k: v for k, v in expected.items() if "nsd" not in k}
+        assert table.keys() == expected.keys()
+        assert_equal({k: table[k] for k in expected}, expected, name)
         assert (run / f"{name}.bk").read_bytes() == before[name]
     assert (run / "metric.jsonl").read_bytes() == log
     assert "re-evaluate" not in press("baseline/cmd/summary").stderr
