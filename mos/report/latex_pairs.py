@@ -7,7 +7,7 @@ from mos.report.compare import SIGNIFICANT, Comparison, Comparisons
 from mos.report.latex_names import Names
 from mos.report.latex_notes import powerless
 from mos.report.latex_style import Shown, Style
-from mos.report.latex_table import Block, Row, Table
+from mos.report.latex_table import Block, Row, Table, by_run
 from mos.report.latex_text import NOTHING, aligned, number, p_value
 from mos.report.seeds import Contender
 from mos.report.table import Line
@@ -55,10 +55,6 @@ def pairs(
         ("$d_z$", aligned([number(e.dz, 2) for _, e in entries])),
         ("$r$", aligned([number(e.rank_biserial, 2) for _, e in entries])),
     ]
-    rows = tuple(
-        Row(lead=(title(contender, names),), cells=tuple((cells[i],) for _, cells in columns))
-        for i, (contender, _) in enumerate(entries)
-    )
     unit = f" in {shown.unit}" if shown.unit else ""
     of_best = next((c for c in contenders if best.run in c.runs), None)
     best_title = title(of_best, names) if of_best else names.short(best.run)
@@ -69,15 +65,8 @@ def pairs(
         "$d_z$: mean difference over its standard deviation; $r$: matched-pairs rank-biserial correlation.",
         *_remarks([e for _, e in entries]),
     ]
-    return Table(
-        name=name,
-        caption=caption,
-        label="",
-        lead=("Run",),
-        blocks=tuple(Block(columns=(title,)) for title, _ in columns),
-        rows=rows,
-        notes=tuple(notes),
-    )
+    leads = [title(contender, names) for contender, _ in entries]
+    return by_run(leads, columns, name=name, caption=caption, notes=notes)
 
 
 def matrix(

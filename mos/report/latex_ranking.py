@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from mos.report.latex_names import Names
 from mos.report.latex_style import Style
-from mos.report.latex_table import Block, Row, Table
+from mos.report.latex_table import Table, by_run
 from mos.report.latex_text import NOTHING, aligned, escape, number, p_value
 from mos.report.ranking import METHODS, Ranking
 from mos.report.seeds import SeedLine
@@ -34,10 +34,6 @@ def ranking(
     means = next((m.scores for m in methods if m.name == "rank-then-aggregate"), None)
     if means:
         columns.append(("Mean rank", aligned([number(value, 2) for value in means])))
-    rows = tuple(
-        Row(lead=(titles[run],), cells=tuple((cells[i],) for _, cells in columns))
-        for i, run in enumerate(of.contenders)
-    )
     shown = {m.name: _METHOD_TITLES.get(m.name, escape(m.name)).lower() for m in methods}
     stability = "; ".join(f"{shown[m.name]} {number(m.tau, 2)}" for m in methods)
     draws = {m.draws for m in methods}
@@ -63,14 +59,8 @@ def ranking(
         )
     if of.left_out:
         notes.append(f"Not ranked: {', '.join(titles.get(r, escape(r)) for r in of.left_out)}.")
-    return Table(
-        name=name,
-        caption=caption,
-        label="",
-        lead=("Run",),
-        blocks=tuple(Block(columns=(title,)) for title, _ in columns),
-        rows=rows,
-        notes=tuple(notes),
+    return by_run(
+        [titles[run] for run in of.contenders], columns, name=name, caption=caption, notes=notes
     )
 
 
@@ -96,20 +86,9 @@ def seeds(
         if any(s.left_out for s in spreads):
             left_out = [f"{s.left_out}/{line.cases}" for s, line in zip(spreads, lines)]
             columns.append((f"Left out, {shown.title}", aligned(left_out)))
-    rows = tuple(
-        Row(lead=(names.short(line.contender.name),), cells=tuple((c[i],) for _, c in columns))
-        for i, line in enumerate(lines)
-    )
     notes = (
         r"Mean\,$\pm$\,standard deviation between trainings that differ only in their seed, of each training's "
         "mean over the test cases that are finite for all of them.",
     )
-    return Table(
-        name=name,
-        caption=caption,
-        label="",
-        lead=("Run",),
-        blocks=tuple(Block(columns=(title,)) for title, _ in columns),
-        rows=rows,
-        notes=notes,
-    )
+    leads = [names.short(line.contender.name) for line in lines]
+    return by_run(leads, columns, name=name, caption=caption, notes=notes)

@@ -79,6 +79,29 @@ class Layout:
     rows: int = 40  # in one table; more make another
 
 
+def by_run(
+    titles: Sequence[str],
+    columns: Sequence[tuple[str, Sequence[str]]],
+    *,
+    name: str,
+    caption: str,
+    notes: Sequence[str],
+) -> Table:
+    """A table of one run a row (`titles`); each column is a heading and a cell for each run."""
+    return Table(
+        name=name,
+        caption=caption,
+        label="",
+        lead=("Run",),
+        blocks=tuple(Block(columns=(heading,)) for heading, _ in columns),
+        rows=tuple(
+            Row(lead=(title,), cells=tuple((cells[i],) for _, cells in columns))
+            for i, title in enumerate(titles)
+        ),
+        notes=tuple(notes),
+    )
+
+
 def render(table: Table, layout: Layout) -> tuple[str, float]:
     """The text of `<name>.tex` and its width as a share of `layout.width`, estimated.
 
