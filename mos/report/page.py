@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import json
-import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -23,6 +22,7 @@ from mos.report.metric import KEYS, METRICS, Metric
 from mos.report.notice import Notice
 from mos.report.packed import Parts, packed
 from mos.report.page_images import Pictures
+from mos.report.page_text import breakable, fixed, readable
 from mos.report.pair_block import pair_block
 from mos.report.remembered import to_plain
 from mos.report.run_log import log_digest
@@ -145,34 +145,6 @@ def _table_inputs(
     like_best = {key: sorted(runs) for key, runs in stage.like_best.items()}
     keys = [metric.key for metric in metrics]
     return json.dumps([to_plain(list(lines)), keys, kind, like_best, about])
-
-
-def breakable(name: str) -> Markup:
-    """A run's name, escaped, that a narrow column may break between its parts only."""
-    return Markup("<wbr>").join(re.split(r"(?<=[-,])|(?=\[)", name))
-
-
-def fixed(value: float, digits: int, *, sign: bool = False) -> str:
-    """A number with a real minus; a dash for nan, and the sign of infinity."""
-    if value != value:
-        return "–"
-    text = "∞" if value in (float("inf"), float("-inf")) else f"{abs(value):.{digits}f}"
-    if text != "∞" and float(text) == 0:
-        return text  # no sign in front of what is shown as nothing
-    return ("−" if value < 0 else "+" if sign and value > 0 else "") + text
-
-
-def readable(value: Any) -> str:
-    """A value of run.json for people: `0: background, 1: heart`."""
-    if isinstance(value, dict) and value:
-        return ", ".join(f"{key}: {readable(entry)}" for key, entry in value.items())
-    if value is None or value == {}:
-        return "none"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(readable, value)) + "]"
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}".replace(",", "\u2009") if abs(value) >= 10000 else str(value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _cases(collection: Collection, dataset: str) -> str:

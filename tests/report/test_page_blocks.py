@@ -13,7 +13,7 @@ from mos.report.case_images import CaseImages, write_case_images
 from mos.report.collect import collect
 from mos.report.critical_difference import CriticalDifference
 from mos.report.packed import Parts, packed, unpacked
-from mos.report.page import fixed
+from mos.report.page_text import fixed
 from mos.report.pair_block import FIELDS, pair_block
 from mos.report.pivot import pivot
 from mos.report.table import case_scores

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from mos.errors import BadInput
-from mos.report.page import breakable
+from mos.report.page_text import breakable
 from run.baseline.cmd import summary
 from tests.report.made_up_runs import NOTE, build_tree, change_record, write_run
 from tests.report.opened_page import whole
