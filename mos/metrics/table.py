@@ -1,7 +1,8 @@
-"""The table of metrics: what each is called, means and needs. Files, logs and reports follow it.
+"""The tables of metrics: what each is called, means and needs. Files, logs and reports follow them.
 
 A new metric is one entry here: training stores it as `<key>` and `raw_<key>`, `cmd/re_eval complete`
-writes it into the epochs that were scored before, and the report gets its column.
+writes it into the epochs that were scored before, and the report gets its column. METRICS_OF says which
+table is a task's; its first metric is the one that picks an epoch.
 """
 
 from collections.abc import Callable
@@ -31,29 +32,40 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """One metric. A label in neither map is nan, not scored, whatever the metric.
+    """What a report must know of a metric."""
 
-    Where a definition divides by zero (recall of an invented structure), the value is the worst there
-    is, so that no mean gets better by dropping or inventing a structure.
-    """
-
-    key: str
+    key: str  # no two metrics share one, whatever their task
     title: str
     unit: str  # "" for a share or ratio
     higher_is_better: bool
     digits: int  # in tables
-    # `counts`: tp, fp, fn alone, which metric files keep, so it needs no network to be filled in;
-    # `distances`: of the outlines, one costly pass that all of these share; `maps`: the voxels.
-    needs: Literal["counts", "distances", "maps"]
-    missed: float  # only in the reference
-    invented: float  # only in the prediction
-    compute: Callable[[Cell], float]  # of a label that is in both maps
     definition: str
 
     @property
     def header(self) -> str:
         arrow = "↑" if self.higher_is_better else "↓"
         return f"{self.title} {arrow}" + (f" ({self.unit})" if self.unit else "")
+
+    @property
+    def rule(self) -> str:
+        """The definition and what becomes of cells that have no value."""
+        return self.definition
+
+
+@dataclass(frozen=True, kw_only=True)
+class StructureMetric(Metric):
+    """A metric of one label of a case. A label in neither map is nan, not scored, whatever the metric.
+
+    Where a definition divides by zero (recall of an invented structure), the value is the worst there
+    is, so that no mean gets better by dropping or inventing a structure.
+    """
+
+    # `counts`: tp, fp, fn alone, which metric files keep, so it needs no network to be filled in;
+    # `distances`: of the outlines, one costly pass that all of these share; `maps`: the voxels.
+    needs: Literal["counts", "distances", "maps"]
+    missed: float  # only in the reference
+    invented: float  # only in the prediction
+    compute: Callable[[Cell], float]  # of a label that is in both maps
 
     @property
     def rule(self) -> str:
@@ -74,8 +86,26 @@ class Metric:
         return self.missed if in_reference else self.invented if in_prediction else NAN
 
 
+@dataclass(frozen=True, kw_only=True)
+class PointMetric(Metric):
+    """A metric of one landmark of a case, from its radial error; nan where the landmark is masked."""
+
+    within: float | None = None  # mm: the value is 1 up to here, 0 beyond; None: the error itself
+
+    @property
+    def rule(self) -> str:
+        return f"{self.definition} Masked points are not scored."
+
+    def value(self, error: np.ndarray) -> np.ndarray:
+        """The values of radial errors in mm; any shape, nan stays nan."""
+        error = np.asarray(error, dtype=float)
+        if self.within is None:
+            return error
+        return np.where(np.isnan(error), NAN, (error <= self.within).astype(float))
+
+
 METRICS = (
-    Metric(
+    StructureMetric(
         key="dice",
         title="Dice",
         unit="",
@@ -87,7 +117,7 @@ METRICS = (
         compute=lambda cell: overlap.dice(cell.tp, cell.fp, cell.fn),
         definition="2TP / (2TP + FP + FN), from 0 to 1.",
     ),
-    Metric(
+    StructureMetric(
         key="iou",
         title="IoU",
         unit="",
@@ -99,7 +129,7 @@ METRICS = (
         compute=lambda cell: overlap.iou(cell.tp, cell.fp, cell.fn),
         definition="TP / (TP + FP + FN), from 0 to 1.",
     ),
-    Metric(
+    StructureMetric(
         key="hd",
         title="HD95",
         unit="mm",
@@ -111,7 +141,7 @@ METRICS = (
         compute=lambda cell: surface.hausdorff95(cell.distances),
         definition="the larger of the two directed 95th percentiles of surface distance, in mm.",
     ),
-    Metric(
+    StructureMetric(
         key="msd",
         title="MSD",
         unit="mm",
@@ -123,7 +153,7 @@ METRICS = (
         compute=lambda cell: surface.mean_surface_distance(cell.distances),
         definition="average symmetric surface distance, both directions pooled, in mm.",
     ),
-    Metric(
+    StructureMetric(
         key="nsd",
         title="NSD",
         unit="",
@@ -136,7 +166,7 @@ METRICS = (
         definition="normalised surface dice (Nikolov et al. 2021), from 0 to 1: the part of both outlines "
         "within a tolerance of the other; each outline voxel counts once.",
     ),
-    Metric(
+    StructureMetric(
         key="precision",
         title="Precision",
         unit="",
@@ -148,7 +178,7 @@ METRICS = (
         compute=lambda cell: cell.tp / (cell.tp + cell.fp),
         definition="TP / (TP + FP), from 0 to 1.",
     ),
-    Metric(
+    StructureMetric(
         key="recall",
         title="Recall",
         unit="",
@@ -160,7 +190,7 @@ METRICS = (
         compute=lambda cell: cell.tp / (cell.tp + cell.fn),
         definition="TP / (TP + FN), from 0 to 1.",
     ),
-    Metric(
+    StructureMetric(
         key="volume_error",
         title="Volume error",
         unit="",
@@ -176,3 +206,31 @@ METRICS = (
 )
 KEYS = tuple(metric.key for metric in METRICS)
 COUNTS = ("tp", "fp", "fn")
+
+# Radii of Wang et al. 2016 (ISBI 2015) and of the CL-Detection challenge 2023.
+LANDMARK_METRICS = (
+    PointMetric(
+        key="mre",
+        title="MRE",
+        unit="mm",
+        higher_is_better=False,
+        digits=3,
+        definition="mean radial error: the distance between predicted and reference point, in mm by the "
+        "scale of the image.",
+    ),
+    *(
+        PointMetric(
+            key=f"sdr{radius:g}".replace(".", ""),
+            title=f"SDR {radius:g} mm",
+            unit="",
+            higher_is_better=True,
+            digits=3,
+            within=radius,
+            definition=f"success detection rate: the part of points at most {radius:g} mm from the "
+            "reference, from 0 to 1.",
+        )
+        for radius in (2.0, 2.5, 3.0, 4.0)
+    ),
+)
+# By the name of a task, as in run/<task>.
+METRICS_OF: dict[str, tuple[Metric, ...]] = {"baseline": METRICS, "landmark": LANDMARK_METRICS}
