@@ -7,16 +7,16 @@ convolved while they are more than twice as long as the shortest (Isensee et al.
 slices are not mixed or pooled away before their pixels have caught up.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from torch import nn
+from monai.networks.nets.dynunet import DynUNet
+from torch import nn
 
-DIMS = (2, 3)
+from mos.networks.padding import PadToMultiple
+from mos.networks.plan import Plan
+
+CHANNELS = (32, 64, 128, 256)
 _NORMS = {
     "batch": "batch",
     "instance": ("instance", {"affine": True}),
@@ -52,42 +52,22 @@ def plan_levels(size: Sequence[int], spacing: Sequence[float], levels: int) -> t
     return kernels, strides[:levels]
 
 
-def build(
-    *,
-    in_channels: int,
-    label_count: int,
-    crop_size: Sequence[int],
-    spacing: Sequence[float],
-    channels: Sequence[int],
-    norm: str,
-    dropout: float,
-) -> nn.Module:
-    """The network: (bs, in_channels, *size) -> logits (bs, label_count, *size), any size.
-
-    Args:
-        crop_size: (h, w) or (d, h, w): sets dimensions and strides.
-        spacing: mm along the same axes.
-        channels: features per level, finest first.
-        norm: batch, instance or group.
-        dropout: probability, 0 for none.
-    """
-    from monai.networks.nets.dynunet import DynUNet
-
-    from mos.networks.padding import PadToMultiple
-
+def build(plan: Plan) -> nn.Module:
+    """The network: (bs, in_channels, *size) -> logits (bs, label_count, *size), any size."""
+    channels = plan.channels or CHANNELS
     groups = math.gcd(_GROUPS, *channels)
     norms = _NORMS | {"group": ("group", {"num_groups": groups})}
-    kernels, strides = plan_levels(crop_size, spacing, len(channels))
+    kernels, strides = plan_levels(plan.crop_size, plan.spacing, len(channels))
     network = DynUNet(
-        spatial_dims=len(crop_size),
-        in_channels=in_channels,
-        out_channels=label_count,
+        spatial_dims=plan.dims,
+        in_channels=plan.in_channels,
+        out_channels=plan.label_count,
         kernel_size=kernels,
         strides=strides,
         upsample_kernel_size=strides[1:],
-        filters=tuple(channels),
-        norm_name=norms[norm],
+        filters=channels,
+        norm_name=norms[plan.norm],
         act_name=_LEAKY_RELU,
-        dropout=dropout or None,
+        dropout=plan.dropout or None,
     )
     return PadToMultiple(network, [math.prod(column) for column in zip(*strides, strict=True)])

@@ -1,6 +1,7 @@
 """The options of a segmentation run."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from mos.arguments import option
@@ -35,9 +36,9 @@ class ModelArguments(DataArguments):
     model_dims: int = option(
         0, "2 or 3: refuse a crop size of another dimension, as launchers do; 0: whatever it has"
     )
-    model_channels: tuple[int, ...] = option(
-        (32, 64, 128, 256),
-        "features per level, finest first",
+    model_channels: tuple[int, ...] | None = option(
+        None,
+        "features per level, finest first, such as 32,64,128,256; none: the network's own",
         parse=parse_channels,
         format=format_numbers,
     )
@@ -45,6 +46,15 @@ class ModelArguments(DataArguments):
         "auto", "auto: batch from 4 samples a step on, else instance, which trains at BS=1 too"
     )
     model_dropout: float = option(0.0, "dropout probability inside the network")
+    encoder: str | None = option(
+        None,
+        "encoder of a network that takes one: a timm or smp name such as resnet50; none: the network's own",
+    )
+    encoder_weights: Path | None = option(
+        None,
+        "pretrained weights of the encoder, a local .safetensors, .pth or .pt of timm, torchvision or smp; "
+        "what to download is said where the file is not there",
+    )
     valid_flips: bool = option(
         False, "average the prediction over flips of --image_flip_axes (slower, often better)"
     )
@@ -56,6 +66,8 @@ class ModelArguments(DataArguments):
     @property
     def norm(self) -> str:
         """The norm that `auto` stands for. Batch statistics of fewer than four samples are noise."""
+        if "norm" not in NETWORKS[self.model].takes:
+            return "batch"  # it has its own, whatever is said here
         if self.model_norm != "auto":
             return self.model_norm
         return "batch" if self.batch_size >= 4 else "instance"
@@ -82,6 +94,24 @@ class ModelArguments(DataArguments):
             raise BadInput(
                 f"--model {self.model}: has no {self.dims}-D form; see --dataset_crop_size"
             )
+        self._check_wishes()
         if not 0 <= self.model_dropout < 1:
             raise BadInput(f"--model_dropout {self.model_dropout}: needs 0 to below 1")
         parse_tolerances(self.nsd_tolerance)
+
+    def _check_wishes(self) -> None:
+        """Refuses what was asked of a network that would not heed it."""
+        wishes = {
+            "model_channels": ("channels", format_numbers(self.model_channels or ())),
+            "model_norm": ("norm", self.model_norm.replace("auto", "")),
+            "model_dropout": ("dropout", str(self.model_dropout or "")),
+            "encoder": ("encoder", self.encoder),
+            "encoder_weights": ("encoder", self.encoder_weights),
+        }
+        for name, (kind, value) in wishes.items():
+            if value and kind not in NETWORKS[self.model].takes:
+                able = [one for one, network in NETWORKS.items() if kind in network.takes]
+                raise BadInput(
+                    f"--{name} {value}: {self.model} has its paper's own and heeds no other; leave the option out, "
+                    f"or take a network that heeds it: {', '.join(able)}"
+                )

@@ -29,6 +29,7 @@ SINCE = {
     "aux_dataset_only": False,
     "dataset_train_all": False,
     "partial_labels": "marginal",
+    "encoder": None,
 }
 
 
@@ -111,8 +112,9 @@ def _identity(options: ModelArguments, labels: Labels) -> dict[str, Any]:
         "model": options.model,
         "dims": options.dims,
         "label_count": labels.count,
-        "channels": list(options.model_channels),
+        "channels": list(options.model_channels or ()),  # (): the network's own
         "norm": options.norm,
+        "encoder": options.encoder,
         "crop_size": list(options.dataset_crop_size),
         "train_labels": list(labels.main or labels.train),
         "eval_labels": list(labels.evaluate),

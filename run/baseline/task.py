@@ -13,6 +13,7 @@ from mos.engine.task import Batch, Scores, Task
 from mos.errors import BadInput
 from mos.metrics.segmentation import case_means, score_case, split_summary
 from mos.metrics.tolerance import parse_tolerances
+from mos.networks.plan import Plan
 from mos.networks.table import NETWORKS
 from run.baseline.crops import Cut, train_dataset
 from run.baseline.dataset import VolumeDataset, inside, spacings_of, volume_dataset
@@ -36,7 +37,7 @@ def build_network(
         spacing: (d, h, w) in mm, which decides how the network pools.
     """
     torch.manual_seed(options.seed)
-    network = NETWORKS[options.model].build(
+    plan = Plan(
         in_channels=in_channels,
         label_count=label_count,
         crop_size=options.dataset_crop_size,
@@ -44,9 +45,15 @@ def build_network(
         channels=options.model_channels,
         norm=options.norm,
         dropout=options.model_dropout,
+        encoder=options.encoder,
+        encoder_weights=options.encoder_weights,
     )
+    network = NETWORKS[options.model].build(plan)
     if channels_last:
-        network = network.to(memory_format=_channels_last(options.dims))
+        # Not `network.to`: it refuses a 2-D layer inside a 3-D network.
+        for parameter in network.parameters():
+            if parameter.dim() == options.dims + 2:
+                parameter.data = parameter.data.to(memory_format=_channels_last(options.dims))
     return network
 
 

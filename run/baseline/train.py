@@ -16,6 +16,7 @@ from mos.engine.record import now, write_record
 from mos.engine.resume import settle
 from mos.engine.task import Task
 from mos.folders import BEST, epoch_number, setting_folder
+from mos.networks.table import NETWORKS
 from run.baseline.labels import Labels
 from run.baseline.model_arguments import TASK, ModelArguments
 from run.baseline.record import make_record
@@ -117,9 +118,8 @@ def _announce(
     print(f"run      {run}")
     print("\n".join(describe_sets(options, bundle, aux, labels, task)))
     print("labels   " + ", ".join(f"{label} {labels.names[label]}" for label in labels.train))
-    print(
-        f"network  {options.model} {options.dims}-D, {options.norm} norm, {million:.2f} M parameters"
-    )
+    norm = f", {options.norm} norm" if "norm" in NETWORKS[options.model].takes else ""
+    print(f"network  {options.model} {options.dims}-D{norm}, {million:.2f} M parameters")
     for line in describe_weights(record, plan):
         print(line)
     print(f"machine  {machine.describe()}")
