@@ -42,7 +42,7 @@ def make_batch(
     turned = [number for number, draw in enumerate(draws) if not _keeps_voxels(draw)]
     if len(turned) == len(draws):
         image, segment = _resample(volumes, rows, draws, crop_size, device)
-        return _intensity(image.div_(255.0), draws, seeds), segment
+        return change_intensity(image.div_(255.0), draws, seeds), segment
     copied = sorted(set(range(len(draws))) - set(turned))
     with phase("data"):
         block = _copy(volumes, _of(rows, copied), _of(draws, copied), crop_size).to(device)
@@ -52,7 +52,7 @@ def make_batch(
         back = torch.tensor(copied + turned).argsort().to(device)
         image = torch.cat([image, some[0]]).index_select(0, back)
         segment = torch.cat([segment, some[1]]).index_select(0, back)
-    return _intensity(image.div_(255.0), draws, seeds), segment
+    return change_intensity(image.div_(255.0), draws, seeds), segment
 
 
 def _of(values: Sequence[T], places: Sequence[int]) -> list[T]:
@@ -131,7 +131,7 @@ def _resample(
         block = _pick_slices(
             block, centres[:, 0] - starts[:, 0], matrices[:, 0, 0], int(crop_size[0])
         )
-        grid = _grid(
+        grid = sampling_grid(
             matrices[:, 1:, 1:], centres[:, 1:] - starts[:, 1:], crop_size[1:], size[1:], device
         )
         bs, ch, d, h, w = block.shape
@@ -139,7 +139,7 @@ def _resample(
         image = F.grid_sample(image, grid, mode="bilinear", align_corners=True)
         segment = F.grid_sample(block[:, -1].float(), grid, mode="nearest", align_corners=True)
         return image.reshape(bs, ch - 1, *crop_size), segment.long()
-    grid = _grid(matrices, centres - starts, crop_size, size, device)
+    grid = sampling_grid(matrices, centres - starts, crop_size, size, device)
     image = F.grid_sample(block[:, :-1].float(), grid, mode="bilinear", align_corners=True)
     segment = F.grid_sample(block[:, -1:].float(), grid, mode="nearest", align_corners=True)
     return image, segment[:, 0].long()
@@ -167,7 +167,7 @@ def _pick_slices(block: Tensor, centres: np.ndarray, strides: np.ndarray, depth:
     return batch
 
 
-def _grid(
+def sampling_grid(
     matrices: np.ndarray,
     centres: np.ndarray,
     crop_size: Sequence[int],
@@ -197,7 +197,7 @@ def _grid(
     return grid.movedim(1, -1).to(device)
 
 
-def _intensity(image: Tensor, draws: Sequence[Draw], seeds: Sequence[int]) -> Tensor:
+def change_intensity(image: Tensor, draws: Sequence[Draw], seeds: Sequence[int]) -> Tensor:
     """Contrast, brightness, gamma, blur and noise, in place where that saves a copy."""
 
     def column(values: Sequence[float]) -> Tensor:

@@ -75,7 +75,7 @@ def open_bundle(path: Path, kind: Kind = "main", volumes: Sequence[str] | None =
         BadInput: missing, truncated or foreign file; a key, shape, type or count that breaks the
             documented contract; a patient in two splits; a pseudo-label where cases are scored.
     """
-    content = _load(path)
+    content = load_content(path)
     volumes = tuple(volumes or VOLUMES[kind])
     names = (("train2d",) if kind in HAS_SLICES else ()) + volumes
     tensors: dict[str, Tensor] = {}
@@ -131,7 +131,12 @@ def content_hash(bundle: Bundle) -> str:
     return content_digest(arrays, json.dumps(said, sort_keys=True))
 
 
-def _load(path: Path) -> Mapping[str, Any]:
+def load_content(path: Path) -> Mapping[str, Any]:
+    """The dictionary in a dataset file, mapped into memory where its format allows.
+
+    Raises:
+        BadInput: missing, unreadable, truncated, or no dictionary.
+    """
     if not path.exists():
         raise BadInput(_not_found(path))
     try:

@@ -80,15 +80,18 @@ def draw_sample(
         matrix[:, 0] *= stride
     if level < 3:
         return Draw(centre, matrix)
-    return Draw(
-        centre,
-        matrix,
-        contrast=_maybe(random, 0.3, 0.7, 1.4, 1.0),
-        brightness=_maybe(random, 0.3, -0.1, 0.1, 0.0),
-        gamma=_maybe(random, 0.3, 0.7, 1.5, 1.0),
-        noise=_maybe(random, 0.15, 0.0, 0.06, 0.0),
-        blur=_maybe(random, 0.1, 0.4, 1.0, 0.0),
-    )
+    return Draw(centre, matrix, **draw_intensity(random))
+
+
+def draw_intensity(random: np.random.Generator) -> dict[str, float]:
+    """Contrast, brightness, gamma, noise and blur of one sample, as `Draw` takes them."""
+    return {
+        "contrast": _maybe(random, 0.3, 0.7, 1.4, 1.0),
+        "brightness": _maybe(random, 0.3, -0.1, 0.1, 0.0),
+        "gamma": _maybe(random, 0.3, 0.7, 1.5, 1.0),
+        "noise": _maybe(random, 0.15, 0.0, 0.06, 0.0),
+        "blur": _maybe(random, 0.1, 0.4, 1.0, 0.0),
+    }
 
 
 def _centre(random: np.random.Generator, level: int, span: tuple[int, int], size: int) -> float:

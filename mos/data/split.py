@@ -9,7 +9,9 @@ FOLDS = 5
 _TENTHS = 10
 
 
-def split_patients(patients: Iterable[str], fold: int, seed: int = 0) -> dict[str, list[str]]:
+def split_patients(
+    patients: Iterable[str], fold: int, seed: int = 0, valid: int | None = None
+) -> dict[str, list[str]]:
     """The patients of each part of one fold.
 
     Patients are ordered by the SHA-256 of `seed:patient`, so that the order depends on nothing else,
@@ -21,12 +23,13 @@ def split_patients(patients: Iterable[str], fold: int, seed: int = 0) -> dict[st
         patients: names; repeated ones count once.
         fold: 0 to 4.
         seed: another seed deals anew.
+        valid: validate so many patients instead of a tenth: those that come first after the tested ones.
 
     Returns:
         `train`, `valid`, `test` -> patients, in hash order.
 
     Raises:
-        BadInput: fewer than five patients.
+        BadInput: fewer than five patients, or none left to train.
     """
     names = set(patients)
     if len(names) < FOLDS:
@@ -39,9 +42,18 @@ def split_patients(patients: Iterable[str], fold: int, seed: int = 0) -> dict[st
     for rank, name in enumerate(order):
         tenths[_TENTHS * rank // len(order)].append(name)
     rest = [(2 * fold + 2 + step) % _TENTHS for step in range(_TENTHS - 2)]
+    test = tenths[2 * fold] + tenths[2 * fold + 1]
+    if valid is not None:
+        others = [name for tenth in rest for name in tenths[tenth]]
+        if not 0 < valid < len(others):
+            raise BadInput(
+                f"{len(names)} patients, of which {len(test)} test: {valid} cannot validate; needs 1 to "
+                f"{len(others) - 1}"
+            )
+        return {"train": others[valid:], "valid": others[:valid], "test": test}
     chosen = next(tenth for tenth in rest if tenths[tenth])
     return {
         "train": [name for tenth in rest if tenth != chosen for name in tenths[tenth]],
         "valid": tenths[chosen],
-        "test": tenths[2 * fold] + tenths[2 * fold + 1],
+        "test": test,
     }

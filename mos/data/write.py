@@ -106,14 +106,21 @@ def write_bundle(
     )
     sweep_temporaries(path.parent)
     need = sum(value.nbytes for value in content.values() if isinstance(value, torch.Tensor))
-    _need_room(path, need)
+    need_room(path, need)
     with atomic_path(path) as temporary:
         torch.save(content, temporary)
     return path
 
 
-def _need_room(path: Path, need: int) -> None:
-    """Refuses early what cannot fit, instead of filling the disk first."""
+def need_room(path: Path, need: int) -> None:
+    """Refuses early what cannot fit, instead of filling the disk first.
+
+    Args:
+        need: bytes.
+
+    Raises:
+        BadInput: the disk of `path` has fewer left.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     status = os.statvfs(path.parent)
     free = status.f_bavail * status.f_frsize

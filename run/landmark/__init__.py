@@ -1,0 +1,1 @@
+"""Landmarks: named points found by regressing one heatmap each."""

@@ -1,0 +1,184 @@
+"""The named sets of built-in X-rays, written as dataset files when a run first asks for them."""
+
+import csv
+import io
+import json
+import os
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from mos.data.landmark_write import PreparedLandmarks, write_landmarks
+from mos.data.phantom_head import NAMES, VERSION, Head, make_head
+from mos.data.points import to_stored
+from mos.data.split import split_patients
+from mos.engine.progress import progress
+from mos.errors import BadInput
+from mos.files import atomic_path, write_json, write_text
+from mos.folders import dataset_path
+from mos.io.fit_picture import fit_picture, plan_fit, without_padding
+
+TASK = "landmark"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhantomSet:
+    """What a phantom file holds."""
+
+    patients: tuple[str, int]  # first part of the names, how many
+    size: tuple[int, int]  # h, w as stored
+    frame: tuple[int, int]  # h, w of the zero-padded pictures
+    coarse: float = 1.0  # see `make_head`
+    fold: int | None = None  # None: everything is for training
+
+
+_MAIN = PhantomSet(patients=("head", 60), size=(256, 208), frame=(300, 250))
+PHANTOM_SETS: dict[str, PhantomSet] = {
+    **{f"phantom-{fold}": replace(_MAIN, fold=fold) for fold in range(5)},
+    "phantom-all": _MAIN,
+    # Few and coarse pixels, for tests and first tries.
+    "phantom-tiny": PhantomSet(
+        patients=("tinyhead", 12), size=(64, 52), frame=(76, 64), coarse=4.0, fold=0
+    ),
+}
+
+
+def ensure(name: str) -> Path | None:
+    """Makes the dataset file of a phantom set if it is not there yet.
+
+    The file appears whole or not at all; two processes that make it at once write the same pixels.
+
+    Returns:
+        The file, or None when the name is no phantom's (it does not begin with `phantom-`, or it is there
+        already and none of ours).
+
+    Raises:
+        BadInput: a phantom that does not exist, or the file cannot be written.
+    """
+    if name != "phantom" and not name.startswith("phantom-"):
+        return None
+    path = dataset_path(TASK, name)
+    if name not in PHANTOM_SETS and path.exists():
+        return None
+    if name not in PHANTOM_SETS:
+        raise BadInput(f"dataset {name!r}: no such phantom; there are: {', '.join(PHANTOM_SETS)}")
+    if not path.exists():
+        print(f"making the built-in dataset {name} (once): {path}", file=sys.stderr, flush=True)
+        _write(name, path)
+    return path
+
+
+def phantom_heads(name: str, count: int = 0) -> list[tuple[str, Head]]:
+    """(patient, X-ray) of a set, in the order of its names; 0 = all of them."""
+    chosen = PHANTOM_SETS[name]
+    prefix, have = chosen.patients
+    patients = [f"{prefix}{number:03d}" for number in range(1, (count or have) + 1)]
+
+    def make(patient: str) -> Head:
+        return make_head(patient, frame=chosen.frame, coarse=chosen.coarse)
+
+    # Threads do: numpy works outside the interpreter's lock.
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        heads = progress(pool.map(make, patients), total=len(patients), title=name)
+        return list(zip(patients, heads))
+
+
+def export_csv(name: str, folder: Path, count: int = 0) -> Path:
+    """Writes X-rays of a set as PNG files and the CSV that cmd/build reads; returns the CSV.
+
+    Args:
+        count: how many, from the first; 0 = all.
+    """
+    from PIL import Image
+
+    heads = phantom_heads(name, count)
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    columns = [f"p{number}{axis}" for number in range(1, len(NAMES) + 1) for axis in "xy"]
+    table.writerow(["file", "scale", *columns])
+    for patient, head in heads:
+        with atomic_path(folder / f"{patient}.png") as temporary:
+            Image.fromarray(head.picture).save(temporary)
+        numbers = [f"{value:.3f}" for value in head.points.ravel()]
+        table.writerow([f"{patient}.png", f"{head.scale:.6f}", *numbers])
+    write_text(folder / "landmarks.csv", text.getvalue())
+    return folder / "landmarks.csv"
+
+
+def export_stack(name: str, folder: Path, count: int = 0) -> tuple[Path, Path]:
+    """Writes X-rays of a set as the challenge releases them: one `.mha` and a JSON of points.
+
+    Args:
+        count: how many, from the first; 0 = all.
+
+    Returns:
+        `stack1.mha` (n, h, w, 3) uint8, zero-padded to a common size, and `points.json`: names 1 to 19,
+        [x, y, image number from 1], the scale in mm per pixel with each point.
+    """
+    import SimpleITK as sitk
+
+    heads = [head for _, head in phantom_heads(name, count)]
+    pictures = np.stack([head.picture for head in heads])
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic_path(folder / "stack1.mha") as temporary:
+        stack = sitk.GetImageFromArray(np.repeat(pictures[..., None], 3, -1), isVector=True)
+        sitk.WriteImage(stack, str(temporary))
+    points = [
+        {"name": str(name), "point": [round(float(x), 3), round(float(y), 3), number], "scale": s}
+        for number, (head, s) in enumerate(zip(heads, _scales(heads)), 1)
+        for name, (x, y) in enumerate(head.points, 1)
+    ]
+    about = {"name": "Orthodontic landmarks", "type": "Multiple points"}
+    version = {"version": {"major": 1, "minor": 0}}
+    write_json(folder / "points.json", about | {"points": points} | version)
+    return folder / "stack1.mha", folder / "points.json"
+
+
+def _scales(heads: Sequence[Head]) -> list[str]:
+    return [f"{head.scale:.6f}" for head in heads]  # text, as in the challenge's own files
+
+
+def _write(name: str, path: Path) -> None:
+    chosen, heads = PHANTOM_SETS[name], phantom_heads(name)
+    images, points, scales, cases = [], [], [], []
+    for patient, head in heads:
+        pixels = head.picture[None]
+        fit = plan_fit(head.picture.shape, without_padding(pixels, patient), chosen.size)
+        images.append(fit_picture(pixels, fit, (0.0, 255.0)))
+        points.append(to_stored(head.points, np.array(fit.factor), np.array(fit.offset)))
+        scales.append(head.scale * np.array(fit.factor))
+        cases.append(
+            {
+                "id": patient,
+                "patient": patient,
+                "source": f"phantom version {VERSION}",
+                "scale": [head.scale, head.scale],
+                **fit.record(),
+            }
+        )
+    prepared = PreparedLandmarks(
+        images=np.stack(images),
+        points=np.stack(points),
+        scale=np.stack(scales),
+        cases=cases,
+        names=NAMES,
+        preparation={"size": list(chosen.size), "cut_padding": True, "phantom_version": VERSION},
+    )
+    write_landmarks(
+        path, prepared, _deal([patient for patient, _ in heads], chosen.fold), name=name
+    )
+
+
+def _deal(patients: Sequence[str], fold: int | None) -> dict[str, list[int]]:
+    everything = list(range(len(patients)))
+    if fold is None:
+        return {"train": everything, "valid": [], "test": []}
+    parts = split_patients(patients, fold)
+    return {
+        split: [row for row in everything if patients[row] in chosen]
+        for split, chosen in parts.items()
+    }
