@@ -77,7 +77,11 @@ class Press:
 
 def end(process: subprocess.Popen, code: int | None = None) -> subprocess.CompletedProcess:
     """Waits for a launcher; no press in these tests takes longer than `SECONDS`."""
-    out, err = process.communicate(timeout=SECONDS)
+    try:
+        out, err = process.communicate(timeout=SECONDS)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        raise
     assert code is None or process.returncode == code, f"{process.returncode}: {out}\n{err}"
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
@@ -167,7 +171,8 @@ def warm_python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             time.sleep(0.05)
         yield write_client(folder, address)
     finally:
-        server.terminate()
+        # With whatever a failed test left running.
+        os.killpg(server.pid, signal.SIGKILL)
         server.wait()
 
 

@@ -96,7 +96,7 @@ def _become(wanted: dict, handles: list[int]) -> None:
     module, *arguments = wanted["argv"]
     sys.argv = [module, *arguments]
     sys.orig_argv = [sys.executable, "-m", module, *arguments]
-    name = f"{module}.__main__" if module == "run.baseline" else module
+    name = f"{module}.__main__" if module.count(".") == 1 else module  # a task's package
     code = 1
     try:
         runpy.run_module(name, run_name="__main__", alter_sys=True)
