@@ -1,6 +1,7 @@
 """Options every training task has: length, weights, optimisation, precision, record."""
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -8,6 +9,24 @@ from typing import Literal
 from mos.arguments import option
 from mos.errors import BadInput
 from mos.folders import checkpoint_root
+
+FOLD = "{fold}"
+_NUMBERED = re.compile(r".+-(\d+)")
+
+
+def fill_in(text: str, setting: str) -> str:
+    """The text with `{setting}` as SETTING and `{fold}` as its number: 3 of `heart-3`.
+
+    Raises:
+        BadInput: it asks for the fold of a setting without one.
+    """
+    number = _NUMBERED.fullmatch(setting)
+    if FOLD in text and not number:
+        raise BadInput(
+            f"{text}: {FOLD} is the number at the end of SETTING, and {setting} ends in none; give "
+            "a fold such as SETTING=heart-0, or the name without it"
+        )
+    return text.replace(FOLD, number[1] if number else "").replace("{setting}", setting)
 
 
 def parse_weights(text: str) -> Path:
@@ -48,6 +67,9 @@ class TrainingOptions:
     )
     loop: int = option(1, "times the training set is gone through within one epoch")
     sample_count: int = option(0, "samples per epoch before looping; 0: all. For a quick try, 64")
+    patience: int = option(
+        0, "stop after so many epochs without a better validation score; 0: train all of --epoch_count"
+    )
 
     # Weights
     pretrain_model_path: Path | None = option(
@@ -133,6 +155,7 @@ class TrainingOptions:
             "start_epoch": 0,
             "loop": 1,
             "sample_count": 0,
+            "patience": 0,
         }
         at_least |= {
             "gradient_accumulation_steps": 1,

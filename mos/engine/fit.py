@@ -12,6 +12,7 @@ from mos.engine.distributed import Processes
 from mos.engine.epochs import EpochPlan
 from mos.engine.evaluate import evaluate, summarise
 from mos.engine.optimizer import load_moments, make_optimizer
+from mos.engine.patience import why_stop
 from mos.engine.profiler import EVALUATE, TRAIN, make_profiler
 from mos.engine.task import Task
 from mos.engine.train import train_epoch
@@ -34,11 +35,14 @@ def fit(
     machine: Machine,
     processes: Processes,
     moments: Path | None = None,
-) -> None:
+) -> int:
     """Trains the planned epochs into the run folder, going on from the stored epoch before them.
 
     Args:
         moments: a `state.pt` whose optimiser moments a new training starts with.
+
+    Returns:
+        The last epoch there is now: that of the plan, or an earlier one where `--patience` ran out.
 
     Raises:
         BadInput: a loss is not finite, or the disk is full; whole epochs stay.
@@ -59,6 +63,10 @@ def fit(
         processes.same_weights(task.network)
         network = processes.wrap(task.network, machine.device)
         for epoch in range(plan.first, plan.last + 1):
+            if options.patience and processes.on_first(
+                lambda: _stops_early(task, run, epoch - 1, options)
+            ):
+                return epoch - 1
             with profiler.epoch(epoch):
                 with profiler.part(TRAIN, task.network):
                     table, line = train_epoch(
@@ -89,6 +97,15 @@ def fit(
                 pictures = options.log_every_n_epochs
                 if pictures and epoch % pictures == 0 and first:
                     board.picture(task, machine, epoch)
+    return max(plan.last, plan.resume_from)
+
+
+def _stops_early(task: Task, run: Path, epoch: int, options: TrainingOptions) -> bool:
+    """Whether patience has run out with `epoch`, and says so."""
+    reason = why_stop(metric_log.read_lines(run), epoch, *task.best, options)
+    if reason:
+        print(reason, flush=True)
+    return bool(reason)
 
 
 def _resume(task: Task, run: Path, epoch: int, optimizer: Any, scaler: Any, first: bool) -> None:

@@ -1,16 +1,12 @@
 """The options that say which data a segmentation run learns from, and how it is cut."""
 
-import re
 from dataclasses import dataclass
 from typing import Literal
 
 from mos.arguments import option
 from mos.errors import BadInput
-from mos.options import TrainingOptions
+from mos.options import FOLD, TrainingOptions, fill_in
 from mos.shapes import format_labels, format_numbers, parse_labels, parse_sizes, parse_spacing
-
-FOLD = "{fold}"
-_NUMBERED = re.compile(r".+-(\d+)")
 
 
 def parse_names(text: str) -> str:
@@ -186,15 +182,7 @@ class DataArguments(TrainingOptions):
         Raises:
             BadInput: it asks for the fold of a setting without one.
         """
-        number = _NUMBERED.fullmatch(self.train_dataset)
-        if FOLD in text and not number:
-            raise BadInput(
-                f"{text}: {FOLD} is the number at the end of SETTING, and {self.train_dataset} ends in none; give "
-                "a fold such as SETTING=heart-0, or the name without it"
-            )
-        return text.replace(FOLD, number[1] if number else "").replace(
-            "{setting}", self.train_dataset
-        )
+        return fill_in(text, self.train_dataset)
 
     @property
     def train_names(self) -> tuple[str, ...]:
