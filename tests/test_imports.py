@@ -19,7 +19,8 @@ ARROWS = {
     "mos.folders": {"mos.errors"},
     "mos.engine": _FILES | {"mos.options"},
     # The table of metrics says what a column of a file is called and means; one of them is enough.
-    "mos.report": _FILES | {"mos.metrics.table"},
+    # The rest is for its command, which every task has.
+    "mos.report": _FILES | {"mos.metrics.table", "mos.arguments", "mos.near_miss"},
     "mos.data": LEAVES,
     "mos.networks": LEAVES,
     "mos.doctor": _FILES | {"mos.arguments"},

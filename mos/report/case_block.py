@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mos.report.metric import METRICS, Metric
+from mos.report.metric import Metric, metrics_in
 from mos.report.scores import group_means
 
 NAN, INF = -1_000_000_000, -2_000_000_000  # no metric's value comes near
-LETTERS = {"scored": "s", "missed": "m", "invented": "i", "absent": "a"}
+LETTERS = {"scored": "s", "missed": "m", "invented": "i", "absent": "a", "masked": "k"}
 VARIES, NO_ROW = "v", "-"
 
 
@@ -30,7 +30,7 @@ def case_block(rows: pd.DataFrame) -> dict[str, Any]:
             disagree, NO_ROW where a label is not scored}.
     """
     rows = rows[rows["state"] != "not scored"]
-    metrics = [m for m in METRICS if rows[m.key].notna().any()]
+    metrics = [m for m in metrics_in(rows.columns) if rows[m.key].notna().any()]
     labels = rows.drop_duplicates("label").sort_values("label")
     block = {
         "metrics": [_about(metric) for metric in metrics],

@@ -13,19 +13,24 @@ import pyarrow as pa
 from mos import folders
 from mos.report.cache import Cache
 from mos.report.comparable import comparison_notices
-from mos.report.metric import KEYS
+from mos.report.metric import Metric, metrics_of, of_points
 from mos.report.notice import Notice
 from mos.report.rows import BrokenFile, MetricRows, read_rows
 from mos.report.run_record import Run, read_run
 
 _RUN = "task dataset setting fold run network tag dims aux postfix seed epoch".split()
-COLUMNS = [
-    *_RUN,
-    *"stage case patient label label_name".split(),
-    *KEYS,
-    "nsd_tolerance",
-    "state",
-]
+
+
+def columns_of(task: str) -> list[str]:
+    """The columns of a task's scores in long form."""
+    metrics = metrics_of(task)
+    return [
+        *_RUN,
+        *"stage case patient label label_name".split(),
+        *(metric.key for metric in metrics),
+        *([] if of_points(metrics) else ["nsd_tolerance"]),
+        "state",
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,9 +45,9 @@ class Sources:
 class Collection:
     """All runs of a task and all their scores.
 
-    `rows` has the columns COLUMNS, one row per run, stage, case and label; the metrics are as
-    `mos.metrics.table` says, nan where a structure is in neither map or not scored. The stage of a
-    zero-shot file is `zeroshot <set>`. `mos.report.long_form` says what each column means.
+    `rows` has the columns of `columns_of(task)`, one row per run, stage, case and label (a landmark is
+    one); the metrics are as `mos.metrics.table` says, nan where a structure is in neither map, a landmark
+    is masked, or it is not scored. The stage of a zero-shot file is `zeroshot <set>`. `mos.report.long_form` says what each column means.
     """
 
     root: Path
@@ -52,6 +57,16 @@ class Collection:
     notices: tuple[Notice, ...]
     cache: Cache = field(default_factory=lambda: Cache(None), repr=False, compare=False)
     sources: Sources | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """What is scored; the first one picks epochs."""
+        return metrics_of(self.task)
+
+    @property
+    def of_points(self) -> bool:
+        """Whether the labels are landmarks."""
+        return of_points(self.metrics)
 
     def inputs(self, dataset: str, stage: str = "") -> list[str] | None:
         """What the rows of a dataset, or of one stage of it, were made from: for `Cache.remember`.
@@ -101,7 +116,7 @@ def collect(root: Path, task: str, cache: Cache | None = None) -> Collection:
         problems = list(run.problems)
         scores += _scores(run, problems, cache)
         notices += [_notice(run, kind, text) for kind, text in problems]
-    rows = _rows(scores)
+    rows = _rows(scores, columns_of(task))
     notices += comparison_notices(runs, rows)
     texts = defaultdict(list)
     for one in scores:
@@ -140,6 +155,8 @@ def _scores(run: Run, problems: list[tuple[str, str]], cache: Cache) -> list[_Sc
             continue
         try:
             read = read_cached(path, run.setting, cache)
+            if metrics_of(run.task)[0].key not in read.table.column_names:
+                raise BrokenFile(f"it has no raw_{metrics_of(run.task)[0].key}")
         except BrokenFile as error:
             problems.append(("broken", f"{epoch.name}/{path.name} is left out: {error}"))
             continue
@@ -177,11 +194,11 @@ def read_cached(path: Path, setting: str, cache: Cache) -> MetricRows:
     return MetricRows.from_bytes(data[1:])
 
 
-def _rows(scores: Sequence[_Scores]) -> pd.DataFrame:
-    """All scores as one frame with the columns COLUMNS."""
+def _rows(scores: Sequence[_Scores], names: Sequence[str]) -> pd.DataFrame:
+    """All scores as one frame with the columns `names`."""
     scores = [one for one in scores if len(one.table)]
     if not scores:
-        return pd.DataFrame(columns=COLUMNS)
+        return pd.DataFrame(columns=names)
     table = pa.concat_tables(one.table for one in scores)
     columns = {name: table.column(name) for name in table.column_names}
     source = np.repeat(np.arange(len(scores)), [len(one.table) for one in scores])
@@ -199,7 +216,7 @@ def _rows(scores: Sequence[_Scores]) -> pd.DataFrame:
     ]
     columns["stage"] = pa.array([stage for of_file in stages for stage in of_file], pa.string())
     columns["label_name"] = pa.array(_label_names(scores, source, table.column("label").to_numpy()))
-    return pa.table({name: columns[name] for name in COLUMNS}).to_pandas()
+    return pa.table({name: columns[name] for name in names}).to_pandas()
 
 
 def _label_names(scores: Sequence[_Scores], source: np.ndarray, label: np.ndarray) -> np.ndarray:

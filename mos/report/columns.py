@@ -4,20 +4,19 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
-from mos.report.collect import COLUMNS
-from mos.report.metric import METRICS
+from mos.report.metric import BY_KEY
 from mos.report.scores import STATES
 from mos.report.statistics import BOOTSTRAP_DRAWS
 
 RUN = {
-    "task": "the program: baseline",
+    "task": "the program: baseline or landmark",
     "dataset": "main dataset without its fold",
     "setting": "dataset and fold: the folder <task>-<setting>",
     "fold": "number of the fold, empty for a dataset that is not split",
     "run": "name of the run's folder; the same in all folds",
     "network": "network",
     "tag": "what stands in [ ] behind the network",
-    "dims": "2d or 3d, how it is trained; scores are of whole volumes",
+    "dims": "2d or 3d, how it is trained; scores are of whole volumes; of landmarks the image size",
     "aux": "auxiliary datasets joined by commas, or none",
     "postfix": "end of the run's name",
     "seed": "seed of the training",
@@ -28,10 +27,11 @@ _SCORE = {
     "stage": "test, valid, or zeroshot <set>",
     "case": "case id; the same in all runs of a dataset",
     "patient": "patient id; a patient may have several cases",
-    "label": "label id",
+    "label": "label id, or number of the landmark from 1",
     "label_name": "its name in the run's dataset",
     "nsd_tolerance": "tolerance of nsd",
-    "state": f"what became of the structure: {', '.join(STATES)} (absent: in neither map)",
+    "state": f"what became of the structure: {', '.join(STATES)} (absent: in neither map); of a landmark: "
+    "scored, or masked (outside the image, or not known)",
 }
 _EPOCH = {
     **RUN,
@@ -41,7 +41,7 @@ _EPOCH = {
     "...": "every number of metric.jsonl: losses, means of the metrics over finite cases, seconds",
 }
 _DESCRIPTION = {
-    "count": "finite cases, those described",
+    "count": "finite cases, those described; of landmarks finite points",
     "infinite": "cases left out: a structure was missed or invented",
     "undefined": "cases left out: nothing to score",
     "mean": "mean over the finite cases",
@@ -49,6 +49,7 @@ _DESCRIPTION = {
     "standard_error": "sd / sqrt(count)",
     "low": f"lower end of the 95 % interval of the mean ({BOOTSTRAP_DRAWS} bootstraps over patients)",
     "high": "upper end of it",
+    "median": "median over the finite points",
 }
 _OVERVIEW = {
     "cases": "cases, folds pooled",
@@ -58,6 +59,8 @@ _OVERVIEW = {
     "missed": "of these, not in the prediction",
     "not_in_reference": "structures that the reference has not",
     "invented": "of these, in the prediction",
+    "points": "landmarks scored, all cases together",
+    "masked": "landmarks outside the image or not known, not scored",
     "comparable": "whether it has the cases and labels that most rows of its stage have",
 }
 _COMPARISON = {
@@ -132,19 +135,18 @@ _SEEDS = {
 }
 
 
-def case_columns() -> Iterator[tuple[str, str, str]]:
-    """(column, unit, meaning) of cases.csv."""
-    metrics = {metric.key: (metric.unit, metric.rule) for metric in METRICS}
-    for name in COLUMNS:
-        if name in metrics:
-            yield name, *metrics[name]
+def case_columns(names: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    """(column, unit, meaning) of the columns `names` of cases.csv."""
+    for name in names:
+        if name in BY_KEY:
+            yield name, BY_KEY[name].unit, BY_KEY[name].rule
         else:
             yield name, "mm" if name == "nsd_tolerance" else "", _SCORE[name]
 
 
-def column_frame(overview: Sequence[str]) -> pd.DataFrame:
-    """File, column, unit and meaning of every column; `overview` are those of result.csv."""
-    known = [("cases", *one) for one in case_columns()]
+def column_frame(overview: Sequence[str], cases: Sequence[str]) -> pd.DataFrame:
+    """File, column, unit and meaning of every column; given are those of result.csv and of cases.csv."""
+    known = [("cases", *one) for one in case_columns(cases)]
     known += [("epochs", name, "", text) for name, text in _EPOCH.items()]
     known += [("result", *one) for one in _overview_columns(overview)]
     for file, meanings in {
@@ -160,7 +162,7 @@ def _overview_columns(names: Sequence[str]) -> Iterator[tuple[str, str, str]]:
     plain: Mapping[str, str] = _SCORE | _OVERVIEW
     described = {
         f"{metric.key}_{part}": (metric, part, text)
-        for metric in METRICS
+        for metric in BY_KEY.values()
         for part, text in _DESCRIPTION.items()
     }
     for name in names:

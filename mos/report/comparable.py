@@ -35,7 +35,8 @@ def comparison_notices(runs: Sequence[Run], rows: pd.DataFrame) -> list[Notice]:
     notices += test_use_notices(runs, rows)
     for (dataset, stage), part in rows.groupby(["dataset", "stage"]):
         notices += _unequal_cases(dataset, stage, part)
-        notices += _other_tolerances(dataset, stage, part)
+        if "nsd_tolerance" in part.columns:
+            notices += _other_tolerances(dataset, stage, part)
         if stage == "test":
             notices += _cases_tested_twice(dataset, part)
     return notices

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mos.report.cache import Cache
-from mos.report.metric import METRICS
+from mos.report.metric import BY_KEY
 from mos.report.notice import Notice
 from mos.report.paired import holm
 from mos.report.pairs import compared_pairs
@@ -75,7 +75,7 @@ class Comparison:
         """The contender that the rank test finds better; "" where the signed ranks are equal."""
         if not self.rank_biserial or np.isnan(self.rank_biserial):
             return ""
-        higher = _METRIC[self.metric].higher_is_better
+        higher = BY_KEY[self.metric].higher_is_better
         return self.first if (self.rank_biserial > 0) == higher else self.second
 
     def turned(self) -> "Comparison":
@@ -199,7 +199,9 @@ def _complete(sheets: Sequence[Sheet]) -> list[bool]:
     counts = [len(sheet.contenders) for sheet in sheets]
     complete = [count <= LIMIT for count in counts]
     tests = [
-        (count * (count - 1) // 2 if every else count - 1) * len(METRICS) * (1 + len(sheet.labels))
+        (count * (count - 1) // 2 if every else count - 1)
+        * len(sheet.metrics)
+        * (1 + len(sheet.labels))
         for sheet, count, every in zip(sheets, counts, complete)
     ]
     for place in sorted(range(len(sheets)), key=lambda place: -tests[place]):
@@ -236,4 +238,3 @@ def _corrected(entries: Sequence[dict[str, Any]]) -> list[Comparison]:
 
 _FIELDS = [field.name for field in fields(Comparison)]
 _values = attrgetter(*_FIELDS)
-_METRIC = {metric.key: metric for metric in METRICS}

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mos.report.metric import Metric
 from mos.report.run_record import Run
 
 WIDTH, HEIGHT = 300, 185
@@ -32,15 +33,16 @@ class Panel:
     series: tuple[Series, ...]
 
 
-def panels(runs: Sequence[Run], *, dice_floor: float) -> list[Panel]:
-    """A run's folds over epochs: cross-entropy, or the loss of training, and the validation dice.
+def panels(runs: Sequence[Run], metric: Metric, ends: tuple[float, float]) -> list[Panel]:
+    """A run's folds over epochs: cross-entropy, or the loss of training, and the validation score.
 
     Training steps on several terms; of these only the cross-entropy, `ce_loss`, is also measured in
     validation, so only it is drawn beside the validation's (training solid, validation dashed).
     Where the lines of a fold do not name it, the panel is the loss of training alone.
 
     Args:
-        dice_floor: lower end of the dice axis, shared by the runs of a dataset so they compare.
+        metric: the score that picks an epoch.
+        ends: of its axis, shared by the runs of a dataset so they compare: see `score_ends`.
     """
     folds = list(enumerate(runs))
     shared = [(run, _cross_entropy_key(run)) for run in runs if run.log.get("train")]
@@ -50,10 +52,9 @@ def panels(runs: Sequence[Run], *, dice_floor: float) -> list[Panel]:
         lines = _panel("cross-entropy", loss, None)
     else:
         lines = _panel("training loss", [(i, run, "train", "loss") for i, run in folds], None)
-    dice = _panel(
-        "validation dice", [(i, run, "valid", "dice") for i, run in folds], (dice_floor, 1)
-    )
-    return [panel for panel in (lines, dice) if panel is not None]
+    title = f"validation {f'{metric.title} ({metric.unit})' if metric.unit else metric.key}"
+    scores = _panel(title, [(i, run, "valid", metric.key) for i, run in folds], ends)
+    return [panel for panel in (lines, scores) if panel is not None]
 
 
 def _cross_entropy_key(run: Run) -> str | None:
@@ -69,13 +70,18 @@ def _cross_entropy_key(run: Run) -> str | None:
     return "ce_loss" if named or not validated else "loss"
 
 
-def lowest_dice(runs: Sequence[Run]) -> float:
-    """A round number below all validation dice of `runs` but those of the first tenth of epochs."""
+def score_ends(runs: Sequence[Run], metric: Metric) -> tuple[float, float]:
+    """Ends of an axis for all validation scores of `runs` but those of the first tenth of epochs.
+
+    Of a share a round number below the lowest, and 1; of a distance 0 and the highest.
+    """
     values = []
     for run in runs:
-        points = _points(run, "valid", "dice")
+        points = _points(run, "valid", metric.key)
         values += [y for _, y in points[_skipped(points) :]]
-    return max(0.0, math.floor(min(values, default=0.0) * 10 - 0.5) / 10)
+    if metric.unit:
+        return 0.0, max(values, default=1.0)
+    return max(0.0, math.floor(min(values, default=0.0) * 10 - 0.5) / 10), 1.0
 
 
 def _skipped(points: Sequence) -> int:
@@ -112,12 +118,13 @@ def _panel(title: str, wanted: list, y_range: tuple[float, float] | None) -> Pan
     for i, run, stage, key, points in found:
         placed = [place(*point) for point in points]
         steps = [b - a for (a, _), (b, _) in zip(points, points[1:])]
-        marked = [place(*point) for point in points if point[0] == run.epoch and key == "dice"]
+        loss = key.endswith("loss")
+        marked = [place(*point) for point in points if point[0] == run.epoch and not loss]
         series.append(
             Series(
                 name=f"{'fold ' + run.fold if run.fold else run.setting}, {stage}",
                 color=i % 5,
-                dashed=key != "dice" and stage == "valid",
+                dashed=loss and stage == "valid",
                 path="M" + " L".join(f"{x} {y}" for x, y in placed),
                 dots=tuple(placed) if not steps else (),
                 mark=(

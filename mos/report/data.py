@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from mos.report.analysis import Analysis
 from mos.report.collect import Collection
 from mos.report.export_analysis import analysis_data
-from mos.report.metric import METRICS
 from mos.report.table import Line
 from mos.report.zeroshot import ZeroShotLine
 
@@ -53,7 +52,7 @@ def as_data(
             "files": FILES,
             "metrics": [
                 {k: getattr(metric, k) for k in "key title unit higher_is_better rule".split()}
-                for metric in METRICS
+                for metric in collection.metrics
             ],
             "overview": overview,
             "per_label": per_label,

@@ -5,41 +5,50 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from mos.report.metric import METRICS, Metric
+from mos.report.metric import METRICS, Metric, of_points
 from mos.report.table import Line
 from mos.report.zeroshot import ZeroShotLine
 
 
-def overview_frame(lines: Sequence[Line]) -> pd.DataFrame:
+def overview_frame(lines: Sequence[Line], metrics: Sequence[Metric] = METRICS) -> pd.DataFrame:
     """The overview as result.csv has it: one row per line, plain numbers, nan for none."""
     records = []
+    points = of_points(metrics)
+    described = "count infinite undefined mean sd standard_error low high".split()
     for line in lines:
         record = {
             key: getattr(line, key)
             for key in "dataset stage run network tag dims aux postfix cases patients".split()
         }
-        record |= {"folds": " ".join(line.folds), "in_reference": line.in_reference}
-        record |= {"missed": line.missed, "not_in_reference": line.not_in_reference}
-        record |= {"invented": line.invented, "comparable": line.comparable}
-        for metric in METRICS:
+        record |= {"folds": " ".join(line.folds)}
+        if points:
+            record |= {"points": line.in_reference, "masked": line.not_in_reference}
+        else:
+            record |= {"in_reference": line.in_reference, "missed": line.missed}
+            record |= {"not_in_reference": line.not_in_reference, "invented": line.invented}
+        record |= {"comparable": line.comparable}
+        for metric in metrics:
             about = line.metrics.get(metric.key)
-            for part in "count infinite undefined mean sd standard_error low high".split():
+            for part in [*described, *(["median"] if points else [])]:
                 value = getattr(about, part) if about else None
                 record[f"{metric.key}_{part}"] = value
         records.append(record)
     return pd.DataFrame(records)
 
 
-def overview_text(lines: Sequence[Line]) -> str:
+def overview_text(lines: Sequence[Line], every: Sequence[Metric] = METRICS) -> str:
     """The overview for a terminal: one block per dataset and stage; `*` marks the best of a column."""
     blocks = []
     for dataset, stage in dict.fromkeys((line.dataset, line.stage) for line in lines):
         mine = [line for line in lines if (line.dataset, line.stage) == (dataset, stage)]
-        metrics = present(mine)
-        table = [["run", *(m.header for m in metrics), "missed", "invented", "cases", "folds"]]
+        metrics = present(mine, every)
+        counted = ("points", "masked") if of_points(every) else ("missed", "invented")
+        table = [["run", *(m.header for m in metrics), *counted, "cases", "folds"]]
         for line in mine:
             cells = [mean_sd_text(line, metric) for metric in metrics]
             counts = [line.missed, line.invented, line.cases, len(line.folds)]
+            if of_points(every):
+                counts[:2] = line.in_reference, line.not_in_reference
             table.append([line.run, *cells, *(str(count) for count in counts)])
         blocks.append(_aligned(f"{dataset}, {stage}", table))
     return "\n\n".join(blocks)
@@ -75,17 +84,17 @@ def zeroshot_text(lines: Sequence[ZeroShotLine]) -> str:
     return _aligned("zero-shot beside the own test, over the same labels", table)
 
 
-def present(lines: Sequence[Line]) -> list[Metric]:
-    """The metrics that some line has values of: files from before a metric have none."""
+def present(lines: Sequence[Line], metrics: Sequence[Metric] = METRICS) -> list[Metric]:
+    """Those of `metrics` that some line has values of: files from before a metric have none."""
     return [
         metric
-        for metric in METRICS
+        for metric in metrics
         if any(
             metric.key in line.metrics
             and line.metrics[metric.key].count + line.metrics[metric.key].infinite
             for line in lines
         )
-    ] or list(METRICS[:1])
+    ] or list(metrics[:1])
 
 
 def _aligned(title: str, table: Sequence[Sequence[str]]) -> str:

@@ -6,12 +6,10 @@ from dataclasses import dataclass, field
 
 from mos.report.latex_table import Layout
 from mos.report.latex_text import escape
-from mos.report.metric import METRICS, Metric
+from mos.report.metric import BY_KEY
 
 KINDS = ("overview", "folds", "labels", "counts", "pairs", "matrix", "ranking", "zeroshot", "seeds")
 SPREADS = ("sd", "interval", "none")
-_BY_KEY = {metric.key: metric for metric in METRICS}
-_SHARES = frozenset("dice iou nsd precision recall volume_error".split())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +51,8 @@ class Style:
 
     def shown(self, key: str) -> Shown:
         """How to print the metric `key`."""
-        metric: Metric = _BY_KEY[key]
-        percent = self.percent and key in _SHARES
+        metric = BY_KEY[key]
+        percent = self.percent and not metric.unit  # a share or ratio
         return Shown(
             key=key,
             title=escape(metric.title),

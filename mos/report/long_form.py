@@ -24,7 +24,8 @@ def write_cases(output: Path, collection: Collection) -> None:
     Scores of the shown epochs; what other epochs came to is in `epochs`.
     """
     table = pa.Table.from_pandas(collection.rows, preserve_index=False)
-    _write(table, output / "cases", {name: (unit, text) for name, unit, text in case_columns()})
+    meanings = {name: (unit, text) for name, unit, text in case_columns(table.column_names)}
+    _write(table, output / "cases", meanings)
 
 
 def write_epochs(output: Path, runs: Sequence[Run]) -> None:

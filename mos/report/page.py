@@ -18,7 +18,7 @@ from mos.report.analysis import Analysis
 from mos.report.cache import Cache
 from mos.report.case_block import case_block
 from mos.report.collect import Collection
-from mos.report.metric import KEYS, METRICS, Metric
+from mos.report.metric import Metric
 from mos.report.notice import Notice
 from mos.report.packed import Parts, packed
 from mos.report.page_images import Pictures
@@ -30,7 +30,7 @@ from mos.report.run_record import Run
 from mos.report.zeroshot import ZeroShotLine
 
 # Columns that papers rarely print wait for a tick in the menu of columns.
-SHOWN_AT_FIRST = ("dice", "iou", "hd", "msd")
+HIDDEN_AT_FIRST = frozenset("nsd precision recall volume_error".split())
 _HERE = Path(__file__).parent
 _SCRIPTS = ("base", "tables", "cases", "viewer", "plots", "pairs")
 
@@ -73,6 +73,7 @@ def render(
         "kept": partial(_kept, collection.cache),
         "run_inputs": _run_inputs,
         "table_inputs": partial(_table_inputs, environment.globals),
+        "of_points": collection.of_points,
         "flags": Flags(notices),
         "epochs": lambda dataset, run: _epochs(by_name[dataset, run]),
         "folds_of": _fold_counter(collection.runs),
@@ -85,7 +86,8 @@ def render(
         "strip_width": plot_ranks.strip_width,
         "cell": plot_ranks.CELL,
     }
-    style = (_HERE / "style.css").read_text(encoding="utf-8") + _column_rules()
+    keys = [metric.key for metric in collection.metrics]
+    style = (_HERE / "style.css").read_text(encoding="utf-8") + _column_rules(keys)
     script = "\n".join(
         (_HERE / "script" / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS
     )
@@ -100,11 +102,11 @@ def render(
         script=Markup(script),
         style_hash=_hash(style),
         script_hash=_hash(script),
-        metrics=METRICS,
-        metrics_by_key={metric.key: metric for metric in METRICS},
-        hidden_at_first=[key for key in KEYS if key not in SHOWN_AT_FIRST],
+        metrics=collection.metrics,
+        metrics_by_key={metric.key: metric for metric in collection.metrics},
+        hidden_at_first=[key for key in keys if key in HIDDEN_AT_FIRST],
         parts=parts,
-        choices=_choices(collection.runs),
+        choices=_choices(collection),
         run_parts=_json(_run_parts(collection.runs)),
         colours=_json(_colours()),
         blocks=[(part, _cases(collection, part.name), pairs[part.number]) for part in parts],
@@ -174,9 +176,9 @@ def _pairs(part: page_parts.DatasetPart, analysis: Analysis | None) -> str:
     return packed(pair_block(entries, contenders, page_parts.best_contender(part, contenders)))
 
 
-def _column_rules() -> str:
+def _column_rules(keys: Sequence[str]) -> str:
     """CSS that hides the columns of each metric; the page's policy forbids styles made later."""
-    hidden = ",\n".join(f'.no-{key} [data-column="{key}"]' for key in KEYS)
+    hidden = ",\n".join(f'.no-{key} [data-column="{key}"]' for key in keys)
     return f"{hidden},\n.no-interval .interval-text, .no-sd .sd {{ display: none; }}\n"
 
 
@@ -203,9 +205,12 @@ def _run_parts(runs: Sequence[Run]) -> dict[str, dict[str, str | int]]:
     return found
 
 
-def _choices(runs: Sequence[Run]) -> list[tuple[str, str, list[str]]]:
+def _choices(collection: Collection) -> list[tuple[str, str, list[str]]]:
     """The filters that have something to choose: key, title, values."""
     titles = {"network": "Network", "dims": "Dimensions", "aux": "Auxiliary data", "tag": "Tag"}
+    if collection.of_points:
+        titles["dims"] = "Image size"
+    runs = collection.runs
     found = []
     for key, title in titles.items():
         values = sorted({getattr(run, key) for run in runs})
@@ -232,7 +237,9 @@ def _run_finder(runs: Sequence[Run]):
 
 def _tolerances(collection: Collection) -> list[str]:
     """The tolerances of nsd in the files, in mm as text."""
-    found = collection.rows["nsd_tolerance"].dropna().unique() if len(collection.rows) else ()
+    rows = collection.rows
+    known = len(rows) and "nsd_tolerance" in rows.columns
+    found = rows["nsd_tolerance"].dropna().unique() if known else ()
     return [f"{value:g}" for value in sorted(map(float, found))]
 
 

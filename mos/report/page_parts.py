@@ -8,7 +8,7 @@ from mos.report.analysis import Analysis
 from mos.report.cache import Cache
 from mos.report.collect import Collection
 from mos.report.cost import CostLine, cost_lines
-from mos.report.metric import METRICS, Metric
+from mos.report.metric import Metric, metrics_in
 from mos.report.pivot import Pivot, pivot
 from mos.report.ranking import Ranking
 from mos.report.remembered import remembered
@@ -73,15 +73,18 @@ def parts(
         runs = [run for run in collection.runs if run.dataset == name]
         runs.sort(key=lambda run: (run.order, run.fold))
         keys = sorted({line.stage for line in overview if line.dataset == name}, key=_stage_order)
-        floor = collection.cache.remember(
-            "dice floor", [log_digest(run) for run in runs], lambda: curve.lowest_dice(runs)
+        picks = collection.metrics[0]
+        ends = collection.cache.remember(
+            "score ends",
+            [picks.key, *map(log_digest, runs)],
+            lambda: curve.score_ends(runs, picks),
         )
         curves = []
         by_name: dict[str, list[Run]] = {}
         for run in runs:
             by_name.setdefault(run.name, []).append(run)
         for run_name, folds in by_name.items():
-            curves.append((run_name, folds, _panels(collection.cache, folds, floor)))
+            curves.append((run_name, folds, _panels(collection.cache, folds, picks, ends)))
         lines = [line for line in zeroshot if line.dataset == name]
         has_folds = any(run.fold for run in runs)
         found.append(
@@ -89,7 +92,15 @@ def parts(
                 number=number,
                 name=name,
                 stages=[
-                    _stage(key, name, overview, per_label, per_fold if has_folds else (), analysis)
+                    _stage(
+                        key,
+                        name,
+                        overview,
+                        per_label,
+                        per_fold if has_folds else (),
+                        analysis,
+                        collection.metrics,
+                    )
                     for key in keys
                 ],
                 zeroshot=lines,
@@ -108,21 +119,24 @@ def parts(
     return found
 
 
-def _panels(cache: Cache, folds: Sequence[Run], floor: float) -> list[curve.Panel]:
+def _panels(
+    cache: Cache, folds: Sequence[Run], metric: Metric, ends: Sequence[float]
+) -> list[curve.Panel]:
     about = [(run.fold, run.setting, run.epoch, log_digest(run)) for run in folds]
     return remembered(
         cache,
         "curves",
-        [repr((about, floor))],
-        lambda: curve.panels(folds, dice_floor=floor),
+        [repr((about, metric.key, *ends))],
+        lambda: curve.panels(folds, metric, tuple(ends)),
         [curve.Panel, curve.Series],
     )
 
 
 def best_contender(part: DatasetPart, contenders: Sequence[Contender]) -> str | None:
-    """The contender with the best dice of its column, for whom the others are shown against."""
+    """The contender with the best of the first metric, whom the others are shown against."""
     stage = part.test
-    best = {line.run for line in stage.overview if "dice" in line.best} if stage else set()
+    key = stage.metrics[0].key if stage else ""
+    best = {line.run for line in stage.overview if key in line.best} if stage else set()
     return next((c.name for c in contenders if best & set(c.runs)), None)
 
 
@@ -133,9 +147,10 @@ def _stage(
     per_label: Sequence[table.Line],
     per_fold: Sequence[table.Line],
     analysis: Analysis | None,
+    metrics: Sequence[Metric],
 ) -> Stage:
     mine = _of(overview, dataset, key)
-    metrics = export.present(mine)
+    metrics = export.present(mine, metrics)
     like_best = {}
     if analysis:
         # As in the LaTeX tables: means over other cases stand beside no mark of likeness.
@@ -166,7 +181,7 @@ def _with_gap(lines: Sequence[ZeroShotLine]) -> list[Metric]:
     """The metrics that some line has a value of, there or at home."""
     return [
         metric
-        for metric in METRICS
+        for metric in metrics_in(key for line in lines for key in line.metrics)
         if any(
             about.count + about.infinite
             for line in lines

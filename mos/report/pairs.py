@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from mos.report.differences import differences
-from mos.report.metric import METRICS
 from mos.report.sheet import Sheet, best_order
 
 
@@ -25,7 +24,7 @@ def compared_pairs(sheet: Sheet, place: int | None, every: bool) -> list[dict[st
         mask = known[pairs[0][0]] & known[pairs[0][1]]
         which = sorted({one for pair in pairs for one in pair})
         values = sheet.case_values(which, mask)
-        for number, metric in enumerate(METRICS):
+        for number, metric in enumerate(sheet.metrics):
             mine = [pair for pair in pairs if pair in wanted[number]]
             counted = mask[:, :, number].any(axis=1)
             if not mine or not counted.any():
@@ -75,10 +74,10 @@ def _wanted(sheet: Sheet, known: np.ndarray, every: bool) -> list[dict[tuple[int
     count = len(sheet.contenders)
     if every:
         pairs = {(a, b): None for a in range(count) for b in range(a + 1, count)}
-        return [pairs] * len(METRICS)
+        return [pairs] * len(sheet.metrics)
     wanted = []
     values: dict[tuple[bytes, tuple[int, ...]], np.ndarray] = {}
-    for number, metric in enumerate(METRICS):
+    for number, metric in enumerate(sheet.metrics):
         alike = sheet.alike(known[..., number])
         mask = known[alike[0]]
         key = mask.tobytes(), tuple(alike)

@@ -9,7 +9,6 @@ from mos.report.cache import Cache
 from mos.report.compare import LIMIT
 from mos.report.critical_difference import CriticalDifference, critical_difference
 from mos.report.differences import patient_utility
-from mos.report.metric import METRICS
 from mos.report.paired import midranks, rounded
 from mos.report.rank_methods import METHODS as METHODS, Method, rank_three_ways
 from mos.report.remembered import remembered
@@ -40,7 +39,7 @@ def rankings(sheets: Sequence[Sheet], cache: Cache | None = None) -> list[Rankin
     All labels together. Of more than LIMIT contenders the best by their means are ranked.
     """
     cache = cache or Cache(None)
-    tasks = sum(len(METRICS) for sheet in sheets if len(sheet.contenders) > 1)
+    tasks = sum(len(sheet.metrics) for sheet in sheets if len(sheet.contenders) > 1)
     found = []
     for sheet in sheets:
         if len(sheet.contenders) > 1:
@@ -60,7 +59,7 @@ def _rankings(sheet: Sheet, work: int) -> list[Ranking]:
     """Those of one sheet."""
     found = []
     values: dict[tuple[bytes, tuple[int, ...]], np.ndarray] = {}
-    for number, metric in enumerate(METRICS):
+    for number, metric in enumerate(sheet.metrics):
         alike = sheet.alike(sheet.known[..., number])
         mask = sheet.known[alike[0]]
         key = mask.tobytes(), tuple(alike)
@@ -85,7 +84,7 @@ def _ranking(
     owners: np.ndarray,
     work: int,
 ) -> Ranking:
-    metric = METRICS[number]
+    metric = sheet.metrics[number]
     _, patient = np.unique(owners, return_inverse=True)
     utility = patient_utility(scores, patient, metric.higher_is_better)
     order = np.argsort(midranks(rounded(-utility.T))[0].mean(axis=0).round(9), kind="stable")

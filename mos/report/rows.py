@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,9 +10,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from mos.report.metric import COUNTS, KEYS
-from mos.report.scores import case_means, states
+from mos.report.metric import COUNTS, KEYS, metrics_of
+from mos.report.scores import case_means, point_states, states
 from mos.report.torch_file import Unusual, read_torch_file
+
+POINT_METRICS = metrics_of("landmark")
+POINT_KEYS = tuple(metric.key for metric in POINT_METRICS)
 
 
 class BrokenFile(Exception):
@@ -23,9 +27,9 @@ class MetricRows:
     """What a metric file says.
 
     `table` has the columns set (of zero-shot files, else ""), case, patient, label, the metrics by
-    their keys, nsd_tolerance (mm) and state (one of `mos.report.scores.STATES`), ordered by case as in
-    the file, then label; background is left out unless scored. `lacks` is what the file lacks, as
-    (kind, sentence); the metrics it lacks are nan.
+    their keys, nsd_tolerance (mm; not of landmarks) and state (one of `mos.report.scores.STATES`, or MASKED),
+    ordered by case as in the file, then label; background is left out unless scored. `lacks` is what
+    the file lacks, as (kind, sentence); the metrics it lacks are nan.
     """
 
     table: pa.Table
@@ -73,14 +77,17 @@ def read_rows(path: Path) -> MetricRows:
         BrokenFile: half written, foreign, or arrays that do not belong together.
     """
     content = _load(path)
-    tables = {key: _table(content, f"raw_{key}") for key in (*KEYS, *COUNTS, "nsd_tolerance")}
+    # A landmark has a column, as a label has; only there is no background before the first.
+    points = f"raw_{POINT_KEYS[0]}" in content
+    keys, more = (POINT_KEYS, ()) if points else (KEYS, (*COUNTS, "nsd_tolerance"))
+    tables = {key: _table(content, f"raw_{key}") for key in (*keys, *more)}
     given = {key: table for key, table in tables.items() if table is not None}
-    if "dice" not in given:
-        raise BrokenFile("it has no raw_dice (n, label_count)")
-    n, label_count = given["dice"].shape
+    if keys[0] not in given:
+        raise BrokenFile(f"it has no raw_{keys[0]} (n, label_count)")
+    n, label_count = given[keys[0]].shape
     for key, table in given.items():
         if table.shape != (n, label_count):
-            raise BrokenFile(f"raw_{key} is {table.shape}, raw_dice is {(n, label_count)}")
+            raise BrokenFile(f"raw_{key} is {table.shape}, raw_{keys[0]} is {(n, label_count)}")
     cases = _texts(content, "case")
     if len(cases) != n:
         raise BrokenFile(f"it names {len(cases)} cases for {n} rows")
@@ -94,25 +101,30 @@ def read_rows(path: Path) -> MetricRows:
         raise BrokenFile(f"it names {len(patients)} patients for {n} rows")
 
     lacks = []
-    if all(key in given for key in COUNTS):
+    if points:
+        state = point_states(given[keys[0]])
+        error = given[keys[0]]  # all that is known of a landmark
+        given |= {m.key: m.value(error) for m in POINT_METRICS if m.key not in given}
+    elif all(key in given for key in COUNTS):
         state = states(*(given[key] for key in COUNTS))
     else:
         state = _states_without_counts(given["dice"], given.get("hd"))
         text = "it has no raw_tp, raw_fp, raw_fn: invented structures are counted as missed"
         lacks.append(("broken", text))
-    lacks += [("broken", text) for text in _disagreements(content, given, state)]
-    lacks += _unfilled(given, state)
+    lacks += [("broken", text) for text in _disagreements(content, given, state, keys)]
+    lacks += _unfilled(given, state, keys)
 
-    labels = [i for i in range(label_count) if i > 0 or (state[:, 0] != "not scored").any()]
+    first = 0 if points or (label_count and (state[:, 0] != "not scored").any()) else 1
+    labels = list(range(first, label_count))
     nothing = np.full((n, label_count), np.nan)
     of_case = np.repeat(np.arange(n), len(labels))
     columns = {
         "set": pa.array(sets, pa.string()).take(of_case),
         "case": pa.array(cases, pa.string()).take(of_case),
         "patient": pa.array(patients, pa.string()).take(of_case),
-        "label": pa.array(np.tile(np.asarray(labels, np.int64), n)),
+        "label": pa.array(np.tile(np.asarray(labels, np.int64) + points, n)),
     }
-    for key in (*KEYS, "nsd_tolerance"):
+    for key in (*keys, *more[len(COUNTS) :]):
         columns[key] = pa.array(given.get(key, nothing)[:, labels].ravel())
     columns["state"] = pa.array(state[:, labels].ravel(), pa.string())
     return MetricRows(table=pa.table(columns), lacks=tuple(lacks))
@@ -165,12 +177,12 @@ def _states_without_counts(dice: np.ndarray, hd: np.ndarray | None) -> np.ndarra
     )
 
 
-def _unfilled(given: dict, state: np.ndarray) -> list[tuple[str, str]]:
+def _unfilled(given: dict, state: np.ndarray, keys: Sequence[str]) -> list[tuple[str, str]]:
     """Metrics without a value for structures that are scored: older files, before re-evaluation."""
-    valued = (state != "not scored") & (state != "absent")
+    valued = (state != "not scored") & (state != "absent") & (state != "masked")
     lacking = [
         key
-        for key in KEYS
+        for key in keys
         if valued.any() and (key not in given or np.isnan(given[key][valued]).any())
     ]
     if not lacking:
@@ -179,9 +191,9 @@ def _unfilled(given: dict, state: np.ndarray) -> list[tuple[str, str]]:
     return [("re-evaluate", f"{text} fills in what can be")]
 
 
-def _disagreements(content: dict, given: dict, state: np.ndarray) -> list[str]:
+def _disagreements(content: dict, given: dict, state: np.ndarray, keys: Sequence[str]) -> list[str]:
     """Checks the stored means per case (n,) against the table they were made from."""
-    keys = [key for key in KEYS if key in given and key in content]
+    keys = [key for key in keys if key in given and key in content]
     if not keys:
         return []
     scored = np.where(state == "not scored", np.nan, [given[key] for key in keys])

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Lines = dict[int, dict]
+PICKING = ("dice", "mre")  # the first metric of every task; a test holds it to the tables
 
 
 class RunLog(Mapping[str, Lines]):
@@ -31,9 +32,11 @@ class RunLog(Mapping[str, Lines]):
     @classmethod
     def of(cls, log: Mapping[str, Lines], bad: tuple[int, ...] = ()) -> "RunLog":
         """`bad`: the numbers of lines that could not be read."""
-        valid = {epoch: line.get("dice") for epoch, line in log.get("valid", {}).items()}
+        # Apart from the rest, since every summary asks for them: the scores that may pick an epoch.
+        lines = log.get("valid", {}).items()
+        valid = {key: {epoch: line.get(key) for epoch, line in lines} for key in PICKING}
         table = _packed(log)
-        head = {"stages": list(log), "bad": list(bad), "valid_dice": valid, "table": len(table)}
+        head = {"stages": list(log), "bad": list(bad), "valid": valid, "table": len(table)}
         return cls(b"".join([json.dumps(head).encode(), b"\n", table, json.dumps(log).encode()]))
 
     @cached_property
@@ -45,11 +48,10 @@ class RunLog(Mapping[str, Lines]):
     def bad(self) -> list[int]:
         return self._head["bad"]
 
-    @cached_property
-    def valid_dice(self) -> dict[int, float]:
-        """Validation dice by epoch, where there is a number."""
-        dice = {int(epoch): value for epoch, value in self._head["valid_dice"].items()}
-        return {epoch: value for epoch, value in dice.items() if isinstance(value, int | float)}
+    def validated(self, key: str) -> dict[int, float]:
+        """The validation score `key`, one of PICKING, by epoch, where there is a number."""
+        found = {int(epoch): value for epoch, value in self._head["valid"][key].items()}
+        return {epoch: value for epoch, value in found.items() if isinstance(value, int | float)}
 
     @property
     def table(self) -> pa.Table:

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 # Several folds are numbered 0-9; anything longer, as in covid-19, is part of a dataset's name.
 _FOLD = re.compile(r"(?P<dataset>.+)-(?P<fold>\d)")
 _NAME = re.compile(
-    r"(?P<network>.+?)(?:\[(?P<tag>[^\]]*)\])?-(?P<dims>[23])d-(?P<aux>[^\[]*)(?P<postfix>.*)"
+    r"(?P<network>.+?)(?:\[(?P<tag>[^\]]*)\])?-(?P<dims>[23]d)-(?P<aux>[^\[]*)(?P<postfix>.*)"
+)
+# Of landmarks: <network>[<tag>]-<size><postfix>, the size in pixels.
+_SIZED_NAME = re.compile(
+    r"(?P<network>.+?)(?:\[(?P<tag>[^\]]*)\])?-(?P<dims>\d+(?:x\d+)?)(?P<postfix>\D.*)?"
 )
 
 
@@ -36,7 +40,7 @@ class Run:
     name: str
     network: str
     tag: str
-    dims: str  # 2d, 3d, or "" where unknown
+    dims: str  # 2d, 3d, or "" where unknown; of landmarks the image size, such as 512
     aux: str
     postfix: str
     record: dict
@@ -77,7 +81,7 @@ def read_run(folder: Path, task: str, cache: Cache | None = None) -> Run:
         problems.append(("moved", f"run.json says it was trained on {record['setting']}"))
     dataset, fold = split_setting(setting)
     epochs = folders.epoch_numbers(folder)
-    epoch, chosen_by = _choose_epoch(folder, epochs, log, problems)
+    epoch, chosen_by = _choose_epoch(folder, epochs, log, task, problems)
     done = max(epochs, default=0)
     wanted = record.get("target_epoch")
     wanted = wanted if isinstance(wanted, int) else None
@@ -90,7 +94,7 @@ def read_run(folder: Path, task: str, cache: Cache | None = None) -> Run:
         setting=setting,
         dataset=dataset,
         fold=fold,
-        **_name_parts(folder.name, record),
+        **_name_parts(folder.name, record, task),
         record=record,
         log=log,
         epoch=epoch,
@@ -107,17 +111,17 @@ def split_setting(setting: str) -> tuple[str, str]:
     return (match["dataset"], match["fold"]) if match else (setting, "")
 
 
-def parse_run_name(name: str) -> dict[str, str]:
+def parse_run_name(name: str, task: str = "baseline") -> dict[str, str]:
     """Splits `<network>[<tag>]-<2d|3d>-<aux><postfix>`; a name of another shape is all network.
 
-    Only a postfix in brackets, such as `[pretrain]`, can be told from the auxiliary datasets.
+    Only a postfix in brackets, such as `[pretrain]`, can be told from the auxiliary datasets. Names of
+    landmark runs have a size, `unet-512`, where others have dimensions and auxiliary data.
     """
-    match = _NAME.fullmatch(name)
+    parts = {"network": name, "tag": "", "dims": "", "aux": "", "postfix": ""}
+    match = (_SIZED_NAME if task == "landmark" else _NAME).fullmatch(name)
     if match is None:
-        return {"network": name, "tag": "", "dims": "", "aux": "", "postfix": ""}
-    return {key: value or "" for key, value in match.groupdict().items()} | {
-        "dims": f"{match['dims']}d"
-    }
+        return parts
+    return parts | {key: value or "" for key, value in match.groupdict().items()}
 
 
 def name_order(
@@ -127,13 +131,13 @@ def name_order(
     return network, tag, dims, aux not in ("", "none"), aux, postfix, name
 
 
-def _name_parts(folder_name: str, record: dict) -> dict[str, str]:
+def _name_parts(folder_name: str, record: dict, task: str) -> dict[str, str]:
     """The parts of a run's name: what run.json says, else what the folder's name says."""
-    parts = parse_run_name(folder_name)
+    parts = parse_run_name(folder_name, task)
     if record.get("network"):
         parts["network"] = str(record["network"])
         parts["tag"] = str(record.get("tag") or "")
-    if record.get("dims"):
+    if record.get("dims") and task != "landmark":
         parts["dims"] = f"{str(record['dims']).removesuffix('d')}d"
     if record.get("aux"):
         aux = record["aux"]
@@ -174,16 +178,21 @@ def _read_log(path: Path, problems: list, cache: Cache, pack: str) -> RunLog:
 
 
 def _choose_epoch(
-    folder: Path, epochs: list[int], log: RunLog, problems: list
+    folder: Path, epochs: list[int], log: RunLog, task: str, problems: list
 ) -> tuple[int | None, str]:
     """The epoch to show, by validation alone: the test lines are not looked at.
 
     1. the link `best`, which the run itself set by validation; told if metric.jsonl disagrees
-    2. without the link, the epoch with the highest validation dice in metric.jsonl
+    2. without the link, the epoch that is best in metric.jsonl by the task's first metric
     3. without validation (folds named xxx-all have none), the last stored epoch
     """
+    from mos.report.metric import metrics_of  # numpy, as above
+
+    metric = metrics_of(task)[0]
+    sign = 1 if metric.higher_is_better else -1
     stored = set(epochs)
-    valid = {epoch: dice for epoch, dice in log.valid_dice.items() if epoch in stored}
+    scores = log.validated(metric.key).items()
+    valid = {epoch: sign * score for epoch, score in scores if epoch in stored}
     best = max(valid, key=lambda e: (valid[e], e)) if valid else None  # of equals the later one
     linked = _linked_epoch(folder / folders.BEST)
     if linked in stored:
@@ -191,7 +200,7 @@ def _choose_epoch(
             problems.append(
                 (
                     "best",
-                    f"the link best names epoch {linked}, but by validation dice in metric.jsonl "
+                    f"the link best names epoch {linked}, but by validation {metric.key} in metric.jsonl "
                     f"epoch {best} is best; epoch {linked} is shown",
                 )
             )

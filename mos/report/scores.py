@@ -7,6 +7,7 @@ not import it, so tests/report/test_scores.py holds that the two agree.
 import numpy as np
 
 STATES = ("not scored", "scored", "missed", "invented", "absent")
+MASKED = "masked"  # of a landmark
 
 
 def group_means(values: np.ndarray, group: np.ndarray, count: int) -> np.ndarray:
@@ -50,3 +51,8 @@ def states(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray) -> np.ndarray:
         STATES[:4],
         default=STATES[4],
     )
+
+
+def point_states(error: np.ndarray) -> np.ndarray:
+    """What became of every landmark, from its radial error: `scored`, or `masked` where that is nan."""
+    return np.where(np.isnan(error), MASKED, "scored")

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mos.report.metric import KEYS
 from mos.report.seeds import SeedLine, Spread
 from mos.report.sheet import Sheet
 from mos.report.statistics import mean, sd
@@ -27,7 +26,8 @@ def seed_lines(sheets: Sequence[Sheet]) -> list[SeedLine]:
                     cases=int(counted.sum()),
                     patients=len(np.unique(sheet.patient[counted])),
                     metrics={
-                        key: _spread(values[:, counted, number]) for number, key in enumerate(KEYS)
+                        metric.key: _spread(values[:, counted, number])
+                        for number, metric in enumerate(sheet.metrics)
                     },
                 )
             )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mos.report.metric import KEYS
+from mos.report.metric import Metric, metrics_in
 from mos.report.seeds import Contender
 
 _AT_ONCE = 2_000_000  # scores
@@ -14,7 +14,7 @@ _AT_ONCE = 2_000_000  # scores
 
 @dataclass(frozen=True, kw_only=True)
 class Sheet:
-    """Scores of contenders (k) on cases (n) of patients, for labels (L) and metrics (M, as KEYS).
+    """Scores of contenders (k) on cases (n) of patients, for labels (L) and metrics (M).
 
     A unit (u) is a case in a fold: in a test every case has one, in a zero-shot set one per fold.
     Cases are sorted by patient, units by case.
@@ -22,6 +22,7 @@ class Sheet:
 
     dataset: str
     stage: str
+    metrics: tuple[Metric, ...]
     contenders: tuple[Contender, ...]  # those with scores here
     cases: tuple[str, ...]
     patient: np.ndarray  # (n,) whose case, 0.. without gaps, in the order of the patients' names
@@ -36,9 +37,10 @@ class Sheet:
     @property
     def parts(self) -> list[str | np.ndarray]:
         """All that is in it, for `Cache.remember`."""
-        texts = self.dataset, self.stage, self.contenders, self.cases, self.labels, self.label_names
+        keys = [metric.key for metric in self.metrics]
+        about = self.contenders, self.cases, self.labels, self.label_names
         arrays = self.patient, *self.runs_of, self.values, self.unit_case, self.known
-        return [repr(texts), *arrays]
+        return [repr((self.dataset, self.stage, keys, *about)), *arrays]
 
     def case_values(self, which: Sequence[int], mask: np.ndarray) -> np.ndarray:
         """Scores of the contenders `which`, counting only cells of `mask` (n, L, M).
@@ -103,7 +105,9 @@ def sheets(rows: pd.DataFrame, contenders: Sequence[Contender]) -> list[Sheet]:
         return []
     names = "dataset stage run case fold patient label".split()
     coded = {key: pd.factorize(rows[key], sort=True) for key in names}
-    values, state = rows[list(KEYS)].to_numpy(float), rows["state"].to_numpy()
+    metrics = metrics_in(rows.columns)
+    values = rows[[metric.key for metric in metrics]].to_numpy(float)
+    nothing = rows["state"].isin(("absent", "masked")).to_numpy(bool)
     label_name = rows["label_name"].to_numpy()
     stages = coded["stage"][1]
     group = coded["dataset"][0] * len(stages) + coded["stage"][0]
@@ -120,11 +124,10 @@ def sheets(rows: pd.DataFrame, contenders: Sequence[Contender]) -> list[Sheet]:
         cases, patient, unit_case, unit = _cases(code["case"], code["patient"], code["fold"])
         labels, first, label = np.unique(code["label"], return_index=True, return_inverse=True)
         shape = (len(runs), len(unit_case), len(labels))
-        table = np.full((*shape, len(KEYS)), np.nan)
+        table = np.full((*shape, len(metrics)), np.nan)
         table[run, unit, label] = values[where]
         verdict = np.zeros(table.shape, bool)
-        absent = state[where] == "absent"
-        verdict[run, unit, label] = ~np.isnan(values[where]) | absent[:, None]
+        verdict[run, unit, label] = ~np.isnan(values[where]) | nothing[where][:, None]
         starts = np.flatnonzero(np.diff(unit_case, prepend=-1))
         per_case = np.logical_or.reduceat(verdict, starts, axis=1)
         runs_of = tuple(np.array([at[name] for name in one.runs]) for one in mine)
@@ -134,6 +137,7 @@ def sheets(rows: pd.DataFrame, contenders: Sequence[Contender]) -> list[Sheet]:
             Sheet(
                 dataset=dataset,
                 stage=str(stages[code["stage"][0]]),
+                metrics=metrics,
                 contenders=tuple(mine),
                 cases=tuple(str(coded["case"][1][number]) for number in cases),
                 patient=patient,

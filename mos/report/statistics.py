@@ -21,6 +21,7 @@ class Description:
     standard_error: float
     low: float  # 95 % interval of the mean, patients resampled
     high: float
+    median: float = np.nan  # where it was asked for
 
     @property
     def left_out(self) -> int:

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -10,7 +11,7 @@ import pandas as pd
 
 from mos.report.cache import Cache
 from mos.report.collect import Collection
-from mos.report.metric import KEYS, METRICS
+from mos.report.metric import BY_KEY, Metric, PointMetric, metrics_in, of_points
 from mos.report.remembered import remembered
 from mos.report.run_record import Run, name_order
 from mos.report.scores import group_means
@@ -37,9 +38,10 @@ class Line:
     folds: tuple[str, ...] = ()
     cases: int = 0
     patients: int = 0
-    in_reference: int = 0  # structures (a label of a case) that the reference has
+    # Structures (a label of a case) that the reference has. Of landmarks: the points scored.
+    in_reference: int = 0
     missed: int = 0  # of these, not in the prediction
-    not_in_reference: int = 0
+    not_in_reference: int = 0  # of landmarks: the points masked
     invented: int = 0  # of these, in the prediction
     metrics: dict[str, Description] = field(default_factory=dict)
     best: frozenset[str] = frozenset()  # metrics in which this line is best of its column
@@ -119,7 +121,8 @@ class Columns:
     """The rows of a collection as arrays, (n,) each: much faster than slices of a frame."""
 
     names: dict[str, np.ndarray]
-    values: np.ndarray  # (n, metrics), as KEYS
+    metrics: tuple[Metric, ...]
+    values: np.ndarray  # (n, metrics)
     case: np.ndarray  # numbers in the order of the names, so that no result depends on the rows'
     fold: np.ndarray
     patient: np.ndarray
@@ -131,12 +134,14 @@ class Columns:
             pd.factorize(rows[key], sort=True)[0] for key in ("case", "fold", "patient")
         )
         label = pd.factorize(rows["label"])[0]
+        metrics = metrics_in(rows.columns)
         return cls(
             names={
                 key: rows[key].to_numpy()
                 for key in (*_NAMES, "fold", "label", "label_name", "state")
             },
-            values=rows[list(KEYS)].to_numpy(float),
+            metrics=metrics,
+            values=rows[[metric.key for metric in metrics]].to_numpy(float),
             case=case,
             fold=fold,
             patient=patient,
@@ -155,7 +160,7 @@ def case_scores(table: Columns, where: np.ndarray) -> tuple[np.ndarray, np.ndarr
     scores), and counts once, with their mean.
 
     Returns:
-        (n, metrics) means over the labels scored, in the order of KEYS; (n,) whose case each is.
+        (n, metrics) means over the labels scored; (n,) whose case each is.
     """
     case, fold = table.case[where], table.fold[where]
     scored, of_row = np.unique(case * (table.fold.max() + 1) + fold, return_inverse=True)
@@ -170,6 +175,11 @@ def _line(table: Columns, where: np.ndarray, extra: list[str], cache: Cache) -> 
     name = {key: column[where[0]] for key, column in table.names.items()}
     values, patients = case_scores(table, where)
     states = Counter(table.names["state"][where].tolist())
+    described = (
+        describe_points(table, where, cache)
+        if of_points(table.metrics)
+        else describe_all(values, patients, table.metrics, cache)
+    )
     return Line(
         **{key: name[key] for key in _NAMES},
         fold=name["fold"] if "fold" in extra else None,
@@ -180,20 +190,45 @@ def _line(table: Columns, where: np.ndarray, extra: list[str], cache: Cache) -> 
         patients=len(set(patients.tolist())),
         in_reference=states["scored"] + states["missed"],
         missed=states["missed"],
-        not_in_reference=states["absent"] + states["invented"],
+        not_in_reference=states["absent"] + states["invented"] + states["masked"],
         invented=states["invented"],
-        metrics=describe_all(values, patients, cache),
+        metrics=described,
     )
 
 
-def describe_all(values: np.ndarray, patients: np.ndarray, cache: Cache) -> dict[str, Description]:
-    """`describe` of every metric; `values` (n, metrics) as KEYS, `patients` (n,) whose case each is."""
+def describe_all(
+    values: np.ndarray, patients: np.ndarray, metrics: Sequence[Metric], cache: Cache
+) -> dict[str, Description]:
+    """`describe` of every metric; `values` (n, metrics), `patients` (n,) whose case each is."""
     owners = np.unique(patients, return_inverse=True)[1]
 
     def make() -> dict[str, Description]:
-        return {key: describe(values[:, i], owners) for i, key in enumerate(KEYS)}
+        return {metric.key: describe(values[:, i], owners) for i, metric in enumerate(metrics)}
 
     return remembered(cache, "describe", [values, owners], make, [Description])
+
+
+def describe_points(table: Columns, where: np.ndarray, cache: Cache) -> dict[str, Description]:
+    """Every metric over the points of the rows `where` that are not masked, whichever case they are of.
+
+    So a case of few points weighs less than one of many, as challenges of landmarks count. Errors have
+    their median too; a share of points has no spread.
+    """
+    where = where[table.names["state"][where] != "masked"]
+    values, owners = table.values[where], np.unique(table.patient[where], return_inverse=True)[1]
+
+    def make() -> dict[str, Description]:
+        found = {}
+        for i, metric in enumerate(table.metrics):
+            about = describe(values[:, i], owners)
+            if isinstance(metric, PointMetric) and metric.within is not None:
+                about = replace(about, sd=math.nan, standard_error=math.nan)
+            elif about.count:
+                about = replace(about, median=float(np.median(values[:, i])))
+            found[metric.key] = about
+        return found
+
+    return remembered(cache, "describe points", [values, owners], make, [Description])
 
 
 def _mark_best(group: list[tuple[Line, frozenset[int]]]) -> list[Line]:
@@ -207,7 +242,8 @@ def _mark_best(group: list[tuple[Line, frozenset[int]]]) -> list[Line]:
         sharing[content].append(index)
     common = max(sharing, key=lambda content: (len(sharing[content]), len(content)))
     best = defaultdict(set)
-    for metric in METRICS:
+    for key in group[0][0].metrics:
+        metric = BY_KEY[key]
         ranks = {}
         for index in sharing[common]:
             about = group[index][0].metrics[metric.key]

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from mos.report.collect import Collection
-from mos.report.metric import KEYS
 from mos.report.run_record import name_order
 from mos.report.statistics import Description, bootstrap_difference, describe
 from mos.report.table import Columns, case_scores
@@ -78,7 +77,7 @@ def zeroshot_lines(collection: Collection) -> list[ZeroShotLine]:
 def _line(table: Columns, stage: str, there: np.ndarray, home: np.ndarray) -> ZeroShotLine:
     name = {key: column[there[0]] for key, column in table.names.items()}
     values, patients = case_scores(table, there)
-    own_values, own_patients = np.full((0, len(KEYS)), np.nan), np.zeros(0, int)
+    own_values, own_patients = np.full((0, len(table.metrics)), np.nan), np.zeros(0, int)
     if len(home):
         own_values, own_patients = case_scores(table, home)
     states = Counter(table.names["state"][there].tolist())
@@ -97,11 +96,11 @@ def _line(table: Columns, stage: str, there: np.ndarray, home: np.ndarray) -> Ze
         home_patients=len(set(own_patients.tolist())),
         in_reference=states["scored"] + states["missed"],
         missed=states["missed"],
-        not_in_reference=states["absent"] + states["invented"],
+        not_in_reference=states["absent"] + states["invented"] + states["masked"],
         invented=states["invented"],
         metrics={
-            key: _gap(values[:, i], patients, own_values[:, i], own_patients)
-            for i, key in enumerate(KEYS)
+            metric.key: _gap(values[:, i], patients, own_values[:, i], own_patients)
+            for i, metric in enumerate(table.metrics)
         },
     )
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from tests.report.made_up_runs import FOLDS, change_record, write_metrics, write_run
 
-from mos.report.collect import COLUMNS, collect
+from mos.report.collect import collect, columns_of
 from mos.report.run_record import parse_run_name, split_setting
 
 
@@ -47,7 +47,7 @@ def test_a_setting_is_a_dataset_and_a_fold(setting, parts):
 
 def test_every_case_and_label_of_the_best_epoch_becomes_a_row(tree):
     rows = collect(tree, "baseline").rows
-    assert list(rows.columns) == COLUMNS
+    assert list(rows.columns) == columns_of("baseline")
     assert len(rows) == 7 * 4 * 2  # seven readable files, four cases, two labels
     assert set(rows["epoch"]) == {5}
     one = rows[(rows["run"] == "unet-2d-none") & (rows["case"] == "a2")].iloc[1]

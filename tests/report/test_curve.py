@@ -6,7 +6,10 @@ import pytest
 
 from mos.report import curve
 from mos.report.collect import collect
+from mos.report.metric import METRICS
 from tests.report.made_up_runs import write_run
+
+DICE = METRICS[0]
 
 
 @pytest.mark.parametrize(
@@ -24,7 +27,7 @@ def test_ticks_are_round_and_cover_the_range(low, high, ticks):
 
 def test_a_run_has_a_loss_and_a_dice_picture_with_its_shown_epoch_marked(tmp_path):
     write_run(tmp_path, "unet-2d-none")
-    loss, dice = curve.panels(collect(tmp_path, "baseline").runs, dice_floor=0.0)
+    loss, dice = curve.panels(collect(tmp_path, "baseline").runs, DICE, (0.0, 1.0))
     assert [line.name for line in loss.series] == ["fold 0, train", "fold 0, valid"]
     assert [line.dashed for line in loss.series] == [False, True]
     assert (loss.title, dice.title) == ("cross-entropy", "validation dice")
@@ -46,7 +49,7 @@ def test_training_and_validation_are_drawn_by_the_loss_they_share(tmp_path):
     # Dice + cross-entropy of training is 1.1 - dice above its cross-entropy, validation's 0.05.
     write_run(tmp_path, "unet-2d-none")
     (run,) = collect(tmp_path, "baseline").runs
-    loss, _ = curve.panels([run], dice_floor=0.0)
+    loss, _ = curve.panels([run], DICE, (0.0, 1.0))
     train, valid = map(heights, loss.series)
     top = float(loss.y_ticks[-1][1])
     unit = (curve.HEIGHT - curve.TOP - curve.BOTTOM) / top
@@ -56,20 +59,20 @@ def test_training_and_validation_are_drawn_by_the_loss_they_share(tmp_path):
 
 def test_a_validation_that_names_its_terms_is_drawn_by_its_cross_entropy(tmp_path):
     folder = write_run(tmp_path, "unet-2d-none")
-    before, _ = curve.panels(collect(tmp_path, "baseline").runs, dice_floor=0.0)
+    before, _ = curve.panels(collect(tmp_path, "baseline").runs, DICE, (0.0, 1.0))
 
     def name_terms(line):
         terms = {"ce_loss": line["loss"], "loss": 7.0} if line["stage"] == "valid" else {}
         return line | terms
 
     relog(folder, name_terms)
-    assert curve.panels(collect(tmp_path, "baseline").runs, dice_floor=0.0)[0] == before
+    assert curve.panels(collect(tmp_path, "baseline").runs, DICE, (0.0, 1.0))[0] == before
 
 
 def test_a_high_first_epoch_does_not_flatten_the_rest(tmp_path):
     folder = write_run(tmp_path, "unet-2d-none")
     relog(folder, lambda line: line | ({"loss": 50.0} if line["epoch"] == 1 else {}))
-    loss, _ = curve.panels(collect(tmp_path, "baseline").runs, dice_floor=0.0)
+    loss, _ = curve.panels(collect(tmp_path, "baseline").runs, DICE, (0.0, 1.0))
     assert float(loss.y_ticks[-1][1]) < 1
     assert min(map(min, map(heights, loss.series))) == curve.TOP
 
@@ -77,26 +80,26 @@ def test_a_high_first_epoch_does_not_flatten_the_rest(tmp_path):
 def test_losses_of_other_names_are_not_drawn_together(tmp_path):
     folder = write_run(tmp_path, "unet-2d-none")
     relog(folder, lambda line: {k: v for k, v in line.items() if k != "ce_loss"})
-    loss, _ = curve.panels(collect(tmp_path, "baseline").runs, dice_floor=0.0)
+    loss, _ = curve.panels(collect(tmp_path, "baseline").runs, DICE, (0.0, 1.0))
     assert loss.title == "training loss"
     assert [line.name for line in loss.series] == ["fold 0, train"]
 
 
 def test_a_run_without_validation_has_its_training_drawn_alone(tmp_path):
     write_run(tmp_path, "unet-2d-none", validated=False)
-    (loss,) = curve.panels(collect(tmp_path, "baseline").runs, dice_floor=0.0)
+    (loss,) = curve.panels(collect(tmp_path, "baseline").runs, DICE, (0.0, 1.0))
     assert (loss.title, len(loss.series)) == ("cross-entropy", 1)
 
 
 def test_one_epoch_is_a_dot_and_none_is_no_picture(tmp_path):
     folder = write_run(tmp_path, "unet-2d-none", epochs=1, target=1)
-    _, dice = curve.panels(collect(tmp_path, "baseline").runs, dice_floor=0.0)
+    _, dice = curve.panels(collect(tmp_path, "baseline").runs, DICE, (0.0, 1.0))
     assert len(dice.series[0].dots) == 1
     (folder / "metric.jsonl").write_text("")
-    assert curve.panels(collect(tmp_path, "baseline").runs, dice_floor=0.0) == []
+    assert curve.panels(collect(tmp_path, "baseline").runs, DICE, (0.0, 1.0)) == []
 
 
 def test_a_dice_below_the_axis_stays_inside_the_picture(tmp_path):
     write_run(tmp_path, "unet-2d-none")
-    _, dice = curve.panels(collect(tmp_path, "baseline").runs, dice_floor=0.7)
+    _, dice = curve.panels(collect(tmp_path, "baseline").runs, DICE, (0.7, 1.0))
     assert max(heights(dice.series[0])) == curve.HEIGHT - curve.BOTTOM

@@ -13,8 +13,8 @@ from mos.report.latex_names import Names
 from mos.report.latex_notes import powerless
 from mos.report.latex_style import Style
 from mos.report.latex_table import Block, Layout, Row, Table, render
-from run.baseline.cmd import summary, summary_latex
-from run.baseline.cmd.summary_latex import read_captions, read_columns, read_metrics, read_names
+from run.baseline.cmd import summary
+from mos.report.latex_options import FOLDER, read_captions, read_columns, read_metrics, read_names
 from tests.report.made_up_runs import write_run
 
 
@@ -171,7 +171,7 @@ def test_many_rows_make_several_tables():
 
 
 def test_options_read(tmp_path):
-    assert read_metrics("dice, hd;nsd") == (("dice", "hd"), ("nsd",))
+    assert read_metrics("dice, hd;nsd", "baseline") == (("dice", "hd"), ("nsd",))
     assert read_columns("aux,dims") == ("aux", "dims")
     assert read_captions(["pairs=a=b"]) == {"pairs": "a=b"}
     known = {"unet", "unet-2d-none[lr=1e-3]"}
@@ -226,6 +226,4 @@ def test_tables_that_are_no_more_go_and_an_authors_own_stay(tmp_path):
 def test_the_folder_is_where_the_command_says(tmp_path, capsys):
     three(tmp_path)
     summary.main(["--checkpoint_folder", str(tmp_path)])
-    assert (
-        str(tmp_path / "summary" / summary_latex.FOLDER / "tables.tex") in capsys.readouterr().out
-    )
+    assert str(tmp_path / "summary" / FOLDER / "tables.tex") in capsys.readouterr().out

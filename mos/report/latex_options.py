@@ -24,8 +24,9 @@ class LatexOptions:
     """How the tables of a paper look."""
 
     latex_metrics: str = option(
-        "dice,iou;msd,hd",
-        "metrics of the tables; those between two ; share an overview, as in dice,hd,nsd or dice;hd",
+        "",
+        "metrics of the tables; those between two ; share an overview, as in dice,hd,nsd or dice;hd; empty: "
+        "dice,iou;msd,hd or, of landmarks, mre,sdr2,sdr25,sdr3,sdr4",
         group="LaTeX tables",
     )
     latex_percent: bool = option(False, "shares such as dice in percent, one decimal")
@@ -63,8 +64,7 @@ class LatexOptions:
     latex_rows: int = option(40, "rows of one table; more make a second part")
 
     def check(self) -> None:
-        """Raises BadInput for what can be seen without reading runs."""
-        read_metrics(self.latex_metrics)
+        """Raises BadInput for what can be seen without knowing the task or reading runs."""
         read_columns(self.latex_columns)
         read_captions(self.latex_caption)
         if not re.fullmatch(r"[A-Za-z0-9:./+_-]*", self.latex_label):
@@ -114,7 +114,7 @@ def style_of(options: LatexOptions, collection: "Collection") -> "Style":
 
     known = known_names(collection.runs, collection.rows)
     style = Style(
-        metrics=read_metrics(options.latex_metrics),
+        metrics=read_metrics(options.latex_metrics, collection.task),
         percent=options.latex_percent,
         spread=options.latex_spread,
         columns=read_columns(options.latex_columns),
@@ -138,26 +138,30 @@ def style_of(options: LatexOptions, collection: "Collection") -> "Style":
     return style
 
 
-def read_metrics(text: str) -> tuple[tuple[str, ...], ...]:
-    """`dice,iou;msd,hd` -> (("dice", "iou"), ("msd", "hd")).
+def read_metrics(text: str, task: str) -> tuple[tuple[str, ...], ...]:
+    """`dice,iou;msd,hd` -> (("dice", "iou"), ("msd", "hd")); empty: what papers print of the task.
 
     Raises:
-        BadInput: a metric there is not, one twice in a group, or none.
+        BadInput: a metric the task has not, one twice in a group, or none.
     """
-    from mos.report.metric import KEYS
+    from mos.report.metric import metrics_of, of_points
 
+    metrics = metrics_of(task)
+    keys = [metric.key for metric in metrics]
+    usual = ",".join(keys) if of_points(metrics) else "dice,iou;msd,hd"
+    text = text or usual
     groups = [[key.strip() for key in part.split(",")] for part in text.split(";") if part.strip()]
     for group in groups:
         for key in group:
-            if key not in KEYS:
+            if key not in keys:
                 raise BadInput(
-                    f"--latex_metrics: {key!r} is no metric{did_you_mean(key, KEYS)}; give some of "
-                    f"{', '.join(KEYS)}, tables apart by ;, as in 'dice,iou;msd,hd'"
+                    f"--latex_metrics: {key!r} is no metric of {task}{did_you_mean(key, keys)}; give some of "
+                    f"{', '.join(keys)}, tables apart by ;, as in {usual!r}"
                 )
         if len(set(group)) < len(group):
             raise BadInput(f"--latex_metrics: {','.join(group)!r} names a metric twice")
     if not groups:
-        raise BadInput("--latex_metrics: no metric is named; give for instance 'dice,iou;msd,hd'")
+        raise BadInput(f"--latex_metrics: no metric is named; give for instance {usual!r}")
     return tuple(map(tuple, groups))
 
 
