@@ -51,7 +51,7 @@ def fit(
     scaler = machine.scaler()
     first = processes.is_first
     profiler = make_profiler(options.use_profile and first, run / "logs", plan, machine)
-    with Board(run / "logs" if first else None, plan.first) as board:
+    with Board(run / "logs" if first else None, plan.first) as board, checkpoint.Saver() as saver:
         if plan.resume_from:
             processes.together(
                 lambda: _resume(task, run, plan.resume_from, optimizer, scaler, first)
@@ -61,7 +61,7 @@ def fit(
             processes.together(lambda: bring_moments(moments, optimizer))
         # The first process alone may have loaded weights to start from.
         processes.same_weights(task.network)
-        network = processes.wrap(task.network, machine.device)
+        network = machine.compile(processes.wrap(task.network, machine.device))
         for epoch in range(plan.first, plan.last + 1):
             if options.patience and processes.on_first(
                 lambda: _stops_early(task, run, epoch - 1, options)
@@ -89,11 +89,11 @@ def fit(
                     "line": line,
                 }
                 with profiler.part(EVALUATE, task.network):
-                    with phase("saving"):
-                        processes.on_first(
-                            lambda: checkpoint.save_epoch(run, epoch, task.network, state, table)
-                        )
-                    _finish_epoch(task, run, epoch, machine, processes, board)
+                    if first:
+                        saver.begin(run, epoch, task.network, state, table)
+                    _finish_epoch(
+                        task, run, epoch, machine, processes, board, saved=saver.wait, line=line
+                    )
                 pictures = options.log_every_n_epochs
                 if pictures and epoch % pictures == 0 and first:
                     board.picture(task, machine, epoch)
@@ -130,9 +130,22 @@ def _resume(task: Task, run: Path, epoch: int, optimizer: Any, scaler: Any, firs
 
 
 def _finish_epoch(
-    task: Task, run: Path, epoch: int, machine: Machine, processes: Processes, board: Board
+    task: Task,
+    run: Path,
+    epoch: int,
+    machine: Machine,
+    processes: Processes,
+    board: Board,
+    *,
+    saved: Callable[[], None] = lambda: None,
+    line: dict[str, Any] | None = None,
 ) -> None:
-    """Scores a saved epoch, as far as that is not done yet; repeating it changes nothing."""
+    """Scores an epoch, as far as that is not done yet; repeating it changes nothing.
+
+    Args:
+        saved: returns when the epoch is on disk; its folder is not touched before.
+        line: of its training, for the log; None: as it was stored.
+    """
     folder = epoch_folder(run, epoch)
     said = processes.on_first(
         lambda: {line["stage"] for line in metric_log.read_lines(run) if line["epoch"] == epoch}
@@ -140,26 +153,28 @@ def _finish_epoch(
     lines: dict[str, Any] = {}
 
     def say(stage: str, line: dict[str, Any]) -> None:
-        if stage not in said:
+        if stage not in said | lines.keys():
             lines[stage] = line
             metric_log.append_line(run, epoch, stage, line)
 
     def say_training() -> None:
-        state = checkpoint.load_state(folder)
-        if state is not None:
-            say("train", state["line"])
+        saved()
+        if "train" not in said | lines.keys():
+            trained = line or (checkpoint.load_state(folder) or {}).get("line")
+            if trained is not None:
+                say("train", trained)
 
     def close() -> None:
+        say_training()
         choose_best(run, *task.best)
         checkpoint.thin_out(run)
         board.scalars(epoch, lines)
         if lines:
             print(_epoch_text(task, epoch, lines), flush=True)
 
-    processes.on_first(say_training)
     for stage in EVALUATED:
         if len(task.datasets[stage]):
-            _score(task, folder, stage, machine, processes, say)
+            _score(task, folder, stage, machine, processes, say_training, say)
     with phase("saving"):
         processes.on_first(close)
 
@@ -170,9 +185,14 @@ def _score(
     stage: str,
     machine: Machine,
     processes: Processes,
+    ready: Callable[[], None],
     say: Callable[[str, dict[str, Any]], None],
 ) -> None:
-    """Evaluates one split, unless its metric file is there already, and says its line."""
+    """Evaluates one split, unless its metric file is there already, and says its line.
+
+    Args:
+        ready: called before the file is written or read.
+    """
     path = metric_file(folder, stage)
     timing: dict[str, float] = {}
     table = None
@@ -182,6 +202,7 @@ def _score(
         timing = {"seconds": round(time.monotonic() - started, 3)}
 
     def store() -> None:
+        ready()
         if table is not None:
             checkpoint.save_table(path, table)
         say(stage, summarise(checkpoint.load_table(path)) | timing)

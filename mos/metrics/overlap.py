@@ -6,8 +6,8 @@ from mos.metrics import kernel
 
 # Comparing costs by the label, counting in bins by the voxel; measured, they cross near here.
 _FEW_LABELS = 8
-# Voxels counted at a time: what is made on the way stays in the processor's cache (2.5 x faster).
-_BLOCK = 1 << 16
+# Words of eight voxels counted at a time: what is made on the way stays in the processor's cache.
+_BLOCK = 1 << 15
 
 
 def overlap_counts(
@@ -39,21 +39,32 @@ def overlap_counts(
 def _count(prediction: np.ndarray, reference: np.ndarray, label_count: int) -> np.ndarray:
     """(3, label_count) voxels in both, in the prediction, in the reference, with numpy alone."""
     count = _count_by_label if label_count <= _FEW_LABELS else _count_by_bin
-    prediction, reference = prediction.ravel(), reference.ravel()
+    size = prediction.size
+    prediction, reference = _words(prediction), _words(reference)
     counts = np.zeros((3, label_count), np.int64)
     for start in range(0, prediction.size, _BLOCK):
-        block = slice(start, start + _BLOCK)
-        counts += count(prediction[block], reference[block], label_count)
+        p, r = prediction[start : start + _BLOCK], reference[start : start + _BLOCK]
+        # Most of a volume is background in both, eight voxels at a time.
+        some = np.flatnonzero((p | r) != 0)  # of bool: twice as fast
+        counts[:, 0] += 8 * (p.size - some.size)
+        if some.size:
+            counts += count(p[some].view(np.uint8), r[some].view(np.uint8), label_count)
+    counts[:, 0] -= 8 * prediction.size - size
     return counts
+
+
+def _words(labels: np.ndarray) -> np.ndarray:
+    """The voxels (uint8) eight to a number; what is missing to eight is background."""
+    flat = np.ascontiguousarray(labels).ravel().astype(np.uint8, casting="safe", copy=False)
+    if flat.size % 8:
+        flat = np.concatenate([flat, np.zeros(-flat.size % 8, np.uint8)])
+    return flat.view(np.uint64)
 
 
 def _count_by_label(p: np.ndarray, r: np.ndarray, label_count: int) -> np.ndarray:
     """What `_count` returns, in one pass a label."""
     counts = np.zeros((3, label_count), np.int64)
-    foreground = np.count_nonzero(p | r)
-    counts[:, 0] = p.size - foreground
-    if not foreground:  # as most of a volume
-        return counts
+    counts[0, 0] = p.size - np.count_nonzero(p | r)
     counts[1:, 0] = p.size - np.count_nonzero(p), r.size - np.count_nonzero(r)
     for label in range(1, label_count):
         in_p, in_r = p == label, r == label

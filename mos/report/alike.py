@@ -9,7 +9,7 @@ from mos.report.run_record import Run
 # Options that say where a run computes and what it is called, not how it learns; the dataset is
 # another in every fold, and the two counts of epochs only say where a start begins.
 INCIDENTAL = frozenset(
-    "train_dataset device threads note dataset_device start_epoch increase_epoch "
+    "train_dataset device threads channels_last compile note dataset_device start_epoch increase_epoch "
     "log_every_n_epochs use_profile".split()
 )
 UNKNOWN = "not recorded"

@@ -55,6 +55,11 @@ class CropDataset:
     def __len__(self) -> int:
         return len(self.rows)
 
+    @property
+    def voxels(self) -> torch.device:
+        """Where the voxels are."""
+        return self.cut.voxels
+
     def batch(self, indices: Sequence[int], seeds: Sequence[int]) -> Mapping[str, Any]:
         """`image` (bs, ch, *crop_size) float32 and `segment` (bs, *crop_size) int64.
 
@@ -99,6 +104,11 @@ class JoinedDataset:
 
     def __len__(self) -> int:
         return sum(map(len, self.parts))
+
+    @property
+    def voxels(self) -> torch.device:
+        """Where the voxels of all parts are."""
+        return self.parts[0].voxels
 
     def batch(self, indices: Sequence[int], seeds: Sequence[int]) -> Mapping[str, Any]:
         """The samples in the order of the indices; see `CropDataset.batch`."""

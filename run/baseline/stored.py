@@ -118,7 +118,7 @@ def load_network(stored: StoredRun, epoch: Path, machine: Machine) -> nn.Module:
         in_channels=stored.record["in_channels"],
         label_count=stored.labels.count,
         spacing=stored.record["spacing"],
-        channels_last=stored.options.norm == "batch",
+        channels_last=machine.channels_last(stored.options.channels_last, stored.options.norm),
     )
     load_weights(network, epoch)
     return network.to(machine.device).eval()

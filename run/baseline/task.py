@@ -106,8 +106,7 @@ def make_task(
     )
     train, pools = train_dataset(options, bundle, aux, labels, cut)
     place = {"asked_spacing": asked, "device": machine.device, "voxels": voxels}
-    # channels_last speeds up batch norm's neighbours and slows down instance norm on a CPU.
-    last = options.norm == "batch"
+    last = machine.channels_last(options.channels_last, options.norm)
     network = build_network(
         options,
         in_channels=bundle.channels,

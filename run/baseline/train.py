@@ -7,7 +7,7 @@ from typing import Any
 
 from mos.data.bundle import Bundle
 from mos.engine import checkpoint, metric_log
-from mos.engine.device import Machine, choose_machine, device_type
+from mos.engine.device import Machine, choose_machine, device_type, layout
 from mos.engine.distributed import processes
 from mos.engine.epochs import EpochPlan
 from mos.engine.fit import fit
@@ -42,6 +42,7 @@ def train(options: ModelArguments, texts: Mapping[str, str], layers: Mapping[str
             options.deterministic,
             group.local_rank,
             group.local_world,
+            compiled=options.compile == "on",
         )
         group.on_first(lambda: ensure_sets(options))
         bundle, aux, labels, task = group.together(lambda: _open(options, machine))
@@ -122,7 +123,9 @@ def _announce(
     print(f"network  {options.model} {options.dims}-D{norm}, {million:.2f} M parameters")
     for line in describe_weights(record, plan):
         print(line)
-    print(f"machine  {machine.describe()}")
+    on_gpu = task.datasets["train"].voxels.type == "cuda"
+    place = "data on the GPU" if on_gpu else "data mapped from its file"
+    print(f"machine  {machine.describe(layout(task.network), place)}")
     if plan.first > plan.last:
         print(
             f"nothing to train: epoch {plan.resume_from} is done. --increase_epoch 10 trains 10 more"

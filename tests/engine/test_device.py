@@ -3,8 +3,10 @@
 import pytest
 import torch
 
+from torch import nn
+
 from mos.engine import device
-from mos.engine.device import choose_machine, device_type
+from mos.engine.device import choose_machine, device_type, layout
 from mos.errors import BadInput
 
 
@@ -71,3 +73,51 @@ def test_the_start_says_in_one_line_what_was_chosen_and_why(monkeypatch):
     monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_")
     line = choose_machine("cpu", "auto", 1, False).describe()
     assert "bf16, fused AdamW" in line and "kept" not in line and "no bf16" not in line
+
+
+@pytest.mark.parametrize(
+    "wanted, norm, precision, last",
+    [
+        ("auto", "batch", "fp32", True),
+        ("auto", "batch", "bf16", True),
+        ("auto", "group", "fp32", True),
+        ("auto", "group", "bf16", False),
+        ("auto", "instance", "fp32", False),
+        ("on", "instance", "fp32", True),
+        ("off", "batch", "fp32", False),
+    ],
+)
+def test_channels_last_is_taken_where_it_is_faster_or_asked_for(wanted, norm, precision, last):
+    machine = choose_machine("cpu", precision, 1, False)
+    assert machine.channels_last(wanted, norm) == last
+
+
+def test_the_layout_of_a_network_is_read_from_its_weights():
+    network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Conv2d(4, 4, 3), nn.Conv2d(4, 2, 1))
+    assert layout(network) == "channels first"
+    assert layout(network.to(memory_format=torch.channels_last)) == "channels_last"
+    assert layout(nn.Linear(2, 2)) == "channels first"
+
+
+def test_compiled_steps_share_the_weights_of_the_network_that_is_stored(monkeypatch):
+    compiler = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda network: compiler(network, backend="eager"))
+    monkeypatch.setattr(device.shutil, "which", lambda name: f"/usr/bin/{name}")
+    network = nn.Linear(2, 2)
+    plain = choose_machine("cpu", "fp32", 1, False)
+    assert plain.compile(network) is network and "not compiled" in plain.describe()
+    machine = choose_machine("cpu", "fp32", 1, False, compiled=True)
+    faster = machine.compile(network)
+    assert [p.data_ptr() for p in faster.parameters()] == [
+        p.data_ptr() for p in network.parameters()
+    ]
+    assert torch.equal(faster(torch.ones(1, 2)), network(torch.ones(1, 2)))
+    assert machine.describe("channels_last", "data elsewhere").endswith(", compiled") or (
+        ", compiled, " in machine.describe()
+    )
+
+
+def test_nothing_to_compile_with_is_said_before_the_data_is_read(monkeypatch):
+    monkeypatch.setattr(device.shutil, "which", lambda name: None)
+    with pytest.raises(BadInput, match="--compile on: needs a C\\+\\+ compiler.*CXX"):
+        choose_machine("cpu", "fp32", 1, False, compiled=True)

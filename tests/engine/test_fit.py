@@ -2,6 +2,8 @@
 
 import json
 import os
+import threading
+import time
 from dataclasses import replace
 
 import pytest
@@ -165,3 +167,63 @@ def test_the_learning_rate_given_on_resuming_counts(tmp_path):
     trained(tmp_path, (4, 4), options=replace(OPTIONS, learning_rate=0.5))
     rates = [line["learning_rate"] for line in scores(tmp_path) if line["stage"] == "train"]
     assert rates[3] > rates[2]
+
+
+def test_an_epoch_is_scored_while_it_is_written_and_nothing_enters_its_folder_before(
+    tmp_path, monkeypatch
+):
+    scored, written, save = threading.Event(), [], checkpoint.save_epoch
+
+    def slow(run, epoch, *rest):
+        assert scored.wait(10), "scoring waited for the epoch to be written"
+        written.append(sorted(path.name for path in run.glob("epoch-*/*-metrics.pt")))
+        save(run, epoch, *rest)
+
+    def scoring(answer, batch):
+        scored.set()
+        return {"raw_error": (answer - batch["y"]).abs()}
+
+    monkeypatch.setattr(checkpoint, "save_epoch", slow)
+    trained(tmp_path, (1, 1), task=replace(make_task(), score=scoring))
+    assert written == [[]]
+    assert [line["stage"] for line in scores(tmp_path)] == ["train", "valid"]
+
+
+def test_training_goes_on_only_when_the_epoch_is_written(tmp_path, monkeypatch):
+    """Nothing is copied before it is written, so the next step would change what is stored."""
+    plain, late, save = tmp_path / "plain", tmp_path / "late", checkpoint.save_epoch
+    trained(plain, (1, 3), task=make_task(valid=()))
+
+    def slow(*given):
+        time.sleep(0.05)
+        save(*given)
+
+    monkeypatch.setattr(checkpoint, "save_epoch", slow)
+    trained(late, (1, 3), task=make_task(valid=()))
+    for name in (WEIGHTS, STATE):
+        stored = [(epoch_folder(run, 3) / name).read_bytes() for run in (plain, late)]
+        assert name == STATE or stored[0] == stored[1]
+    first, second = (checkpoint.load_state(epoch_folder(run, 3)) for run in (plain, late))
+    moments = [state["optimizer"]["state"][0]["exp_avg"].tolist() for state in (first, second)]
+    assert moments[0] == moments[1]
+
+
+def test_an_epoch_whose_scoring_is_stopped_is_whole_when_the_lock_is_given_back(
+    tmp_path, monkeypatch
+):
+    save = checkpoint.save_epoch
+
+    def slow(*given):
+        time.sleep(0.05)
+        save(*given)
+
+    def stopped(answer, batch):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoint, "save_epoch", slow)
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path, (1, 1), task=replace(make_task(), score=stopped))
+    assert checkpoint.last_epoch(tmp_path) == 1
+    monkeypatch.setattr(checkpoint, "save_epoch", save)
+    trained(tmp_path, (2, 1))
+    assert [line["stage"] for line in scores(tmp_path)] == ["train", "valid"]
