@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from mos.networks.plan import Norm, Plan
 
 _GROUPS = 8
+_BATCH_NORM = nn.modules.batchnorm._BatchNorm
+_INSTANCE_NORM = nn.modules.instancenorm._InstanceNorm
 
 
 class _BatchNorm:
@@ -40,12 +42,14 @@ class BatchNorm3d(_BatchNorm, nn.BatchNorm3d):
 
 
 class _InstanceNorm:
-    """Instance norm with scale and shift; a channel of one value keeps it, scaled and shifted."""
+    """Instance norm; a channel of one value keeps it, scaled and shifted."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(bs, ch, *size) -> the same."""
         if x.shape[2:].numel() > 1:
             return super().forward(x)
+        if self.weight is None:
+            return x
         shape = (1, -1, *(1,) * (x.dim() - 2))
         return x * self.weight.view(shape) + self.bias.view(shape)
 
@@ -105,10 +109,13 @@ class Activated(nn.Module):
         return self.act(self.norm(x))
 
 
-def replace_norms(module: nn.Module, norm: Norm) -> nn.Module:
+def replace_norms(module: nn.Module, norm: Norm | None) -> nn.Module:
     """Puts norms of the kind asked for in place of a library network's batch, instance and group norms.
 
     Scales, shifts, momentum and epsilon are kept. Layer norms stay: they are no choice of the network's user.
+
+    Args:
+        norm: None: each stays what it is, and trains where one value per channel is left.
 
     Returns:
         The module itself, changed; or its replacement where it is a norm.
@@ -119,18 +126,20 @@ def replace_norms(module: nn.Module, norm: Norm) -> nn.Module:
             setattr(module, name, changed)
     if isinstance(module, nn.GroupNorm):
         # timm calls a norm over all channels GroupNorm(1): that is the layer norm of a network such as PoolFormer.
-        dims, channels = 2, module.num_channels
-        if module.num_groups == 1 or norm == "group":
+        if module.num_groups == 1 or norm in (None, "group"):
             return module
-    elif isinstance(
-        module, (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm)
-    ):
-        dims, channels = _dims_of(module), module.num_features
+        made = norm_layer(norm, 2)(module.num_channels)
+    elif isinstance(module, _BATCH_NORM):
+        made = norm_layer(norm or "batch", _dims_of(module))(module.num_features)
+    elif isinstance(module, _INSTANCE_NORM):
+        if norm is None and not module.affine:
+            made = _INSTANCE[_dims_of(module)](module.num_features)
+        else:
+            made = norm_layer(norm or "instance", _dims_of(module))(module.num_features)
     else:
         return module
-    made = norm_layer(norm, dims)(channels)
     made.eps = module.eps
-    if norm == "batch" and isinstance(module, nn.modules.batchnorm._BatchNorm):
+    if isinstance(made, _BATCH_NORM) and isinstance(module, _BATCH_NORM):
         made.momentum = module.momentum
     if module.weight is not None:
         made.weight.data.copy_(module.weight.data)
