@@ -57,7 +57,7 @@ def read_series(path: Path, *, allow_gaps: bool = False):
     """
     slices, indices, step = _arranged(path, allow_gaps)
     grid = _grid(slices, indices, step)
-    pixels = np.stack([_pixels(one) for one in slices])
+    pixels = np.stack([decode_pixels(one.path, one.header) for one in slices])
     if not np.array_equal(indices, np.arange(grid.shape[0])):
         pixels = _interpolated(pixels, indices, grid.shape[0])
     return grid.image(pixels)
@@ -257,25 +257,31 @@ def _interpolated(pixels: np.ndarray, indices: np.ndarray, count: int) -> np.nda
     return pixels[after - 1] * (1 - part) + pixels[after] * part
 
 
-def _pixels(one: _Slice) -> np.ndarray:
-    """(h, w) of one slice, rescaled by its own slope and intercept.
+def decode_pixels(path: Path, header) -> np.ndarray:
+    """The pixels of one file, rescaled by its own slope and intercept; (h, w), colour (h, w, 3).
 
     Plain and run-length data are pydicom's, which notices when some are missing; JPEG, JPEG 2000 and
     JPEG-LS are decoded by GDCM inside SimpleITK.
+
+    Args:
+        header: the file's pydicom Dataset, pixels may be left out.
+
+    Raises:
+        BadInput: the pixels cannot be decoded.
     """
     import SimpleITK as sitk
     from pydicom import dcmread
     from pydicom.pixels import apply_modality_lut
 
     try:
-        syntax = one.header.file_meta.get("TransferSyntaxUID") if one.header.file_meta else None
+        syntax = header.file_meta.get("TransferSyntaxUID") if header.file_meta else None
         if syntax is not None and syntax.is_compressed and syntax not in _BY_PYDICOM:
-            return sitk.GetArrayFromImage(sitk.ReadImage(str(one.path), imageIO="GDCMImageIO"))[0]
-        data = dcmread(one.path, force=True)
+            return sitk.GetArrayFromImage(sitk.ReadImage(str(path), imageIO="GDCMImageIO"))[0]
+        data = dcmread(path, force=True)
         return np.asarray(apply_modality_lut(data.pixel_array, data))
     except Exception as error:  # the decoders share no exception type
         reason = str(error).strip().splitlines()[-1][:200] if str(error).strip() else repr(error)
         raise BadInput(
-            f"{one.path}: its pixels cannot be decoded ({reason}); copy the file again, or convert the "
+            f"{path}: its pixels cannot be decoded ({reason}); copy the file again, or convert the "
             "series to NIfTI with dcm2niix"
         ) from error

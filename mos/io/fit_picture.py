@@ -1,7 +1,8 @@
 """How a picture is laid into a grid of fixed size: zero padding cut off, aspect kept, the way back known."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -39,6 +40,87 @@ class Fit:
             "content": list(self.content),
             "to_original": {"factor": list(self.factor), "offset": list(self.offset)},
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class PicturePreparation:
+    """Everything needed to prepare a new picture as those of a dataset file were."""
+
+    size: tuple[int, int]  # (h, w) of the stored grid
+    cut_padding: bool  # cut rows and columns of zeros off the edges
+    colour: bool = False  # three channels; else one of grey
+    percentiles: tuple[float, float] = (0.5, 99.5)  # become 0 and 255, but for 8-bit pictures
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "size": list(self.size),
+            "cut_padding": self.cut_padding,
+            "colour": self.colour,
+            "percentiles": list(self.percentiles),
+        }
+
+    @classmethod
+    def from_json(cls, said: Mapping[str, Any]) -> "PicturePreparation":
+        """Reads a dataset file's `preparation`.
+
+        Raises:
+            BadInput: it lacks something.
+        """
+        try:
+            return cls(
+                size=tuple(map(int, said["size"])),
+                cut_padding=bool(said["cut_padding"]),
+                colour=bool(said["colour"]),
+                percentiles=tuple(map(float, said["percentiles"])),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise BadInput(
+                f"the manifest's 'preparation' lacks or garbles {error}; build the file again"
+            ) from error
+
+
+@dataclass(frozen=True)
+class FittedPicture:
+    """A prepared picture and how it was made."""
+
+    image: np.ndarray  # (ch, h, w) uint8
+    fit: Fit
+    intensity: tuple[float, float]  # the values that became 0 and 255
+
+
+def prepare_picture(
+    pixels: np.ndarray, preparation: PicturePreparation, name: str
+) -> FittedPicture:
+    """Prepares one picture.
+
+    Args:
+        pixels: (ch, h, w), 1 channel or 3, of any number type.
+        name: of the picture, for messages.
+
+    Raises:
+        BadInput: every pixel is 0.
+    """
+    bare = without_padding(
+        pixels, name
+    )  # an all-black picture is refused also where nothing is cut
+    cut = bare if preparation.cut_padding else whole(pixels)
+    pixels = as_channels(pixels, preparation.colour)
+    fit = plan_fit(pixels.shape[1:], cut, preparation.size)
+    intensity = intensity_range(pixels, bare, preparation.percentiles)
+    return FittedPicture(fit_picture(pixels, fit, intensity), fit, intensity)
+
+
+def as_channels(pixels: np.ndarray, colour: bool) -> np.ndarray:
+    """A picture (1 or 3, h, w) as grey (1, h, w) by ITU-R BT.601, or as colour (3, h, w)."""
+    if colour:
+        return np.repeat(pixels, 3, axis=0) if len(pixels) == 1 else pixels
+    if len(pixels) == 1:
+        return pixels
+    red, green, blue = pixels
+    if np.array_equal(red, green) and np.array_equal(green, blue):
+        return pixels[:1]
+    grey = red * np.float32(0.299) + green * np.float32(0.587) + blue * np.float32(0.114)
+    return (np.rint(grey).astype(np.uint8) if pixels.dtype == np.uint8 else grey)[None]
 
 
 def plan_fit(

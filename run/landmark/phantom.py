@@ -20,7 +20,7 @@ from mos.engine.progress import progress
 from mos.errors import BadInput
 from mos.files import atomic_path, write_json, write_text
 from mos.folders import dataset_path
-from mos.io.fit_picture import fit_picture, plan_fit, without_padding
+from mos.io.fit_picture import PicturePreparation, prepare_picture
 
 TASK = "landmark"
 
@@ -144,20 +144,22 @@ def _scales(heads: Sequence[Head]) -> list[str]:
 
 def _write(name: str, path: Path) -> None:
     chosen, heads = PHANTOM_SETS[name], phantom_heads(name)
+    preparation = PicturePreparation(size=chosen.size, cut_padding=True)
     images, points, scales, cases = [], [], [], []
     for patient, head in heads:
-        pixels = head.picture[None]
-        fit = plan_fit(head.picture.shape, without_padding(pixels, patient), chosen.size)
-        images.append(fit_picture(pixels, fit, (0.0, 255.0)))
-        points.append(to_stored(head.points, np.array(fit.factor), np.array(fit.offset)))
-        scales.append(head.scale * np.array(fit.factor))
+        fitted = prepare_picture(head.picture[None], preparation, patient)
+        factor, offset = np.array(fitted.fit.factor), np.array(fitted.fit.offset)
+        images.append(fitted.image)
+        points.append(to_stored(head.points, factor, offset))
+        scales.append(head.scale * factor)
         cases.append(
             {
                 "id": patient,
                 "patient": patient,
                 "source": f"phantom version {VERSION}",
                 "scale": [head.scale, head.scale],
-                **fit.record(),
+                "intensity": list(fitted.intensity),
+                **fitted.fit.record(),
             }
         )
     prepared = PreparedLandmarks(
@@ -166,7 +168,7 @@ def _write(name: str, path: Path) -> None:
         scale=np.stack(scales),
         cases=cases,
         names=NAMES,
-        preparation={"size": list(chosen.size), "cut_padding": True, "phantom_version": VERSION},
+        preparation=preparation.to_json(),
     )
     write_landmarks(
         path, prepared, _deal([patient for patient, _ in heads], chosen.fold), name=name
