@@ -12,10 +12,10 @@ from torch import nn
 from mos.engine import checkpoint
 from mos.engine.epochs import EpochPlan
 from mos.engine.optimizer import make_optimizer
+from mos.engine.start import choose_weights, describe_weights
 from mos.errors import BadInput
 from mos.folders import STATE, epoch_folder
 from mos.options import parse_weights
-from run.baseline.start import choose_weights, describe_weights
 
 NEW, GOES_ON = EpochPlan(1, 5), EpochPlan(3, 5)
 RECORD = {"label_count": 3, "in_channels": 1, "labels": {"1": "left", "2": "right"}}
@@ -42,9 +42,13 @@ def source(tmp_path):
 @pytest.fixture
 def choose(tmp_path):
     """`choose(network, plan, before, **options)` for the run `mine`; its `weights_from`."""
-    return lambda net, plan=NEW, before=None, **given: choose_weights(
-        tmp_path / "mine", options(**given), plan, net, RECORD, before
-    )
+
+    def call(net, plan=NEW, before=None, **given):
+        asked = options(**given)
+        record = RECORD | {"setting": asked.train_dataset}
+        return choose_weights(tmp_path / "mine", asked, plan, net, record, before)
+
+    return call
 
 
 def starts_as(net, other):

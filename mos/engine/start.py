@@ -11,22 +11,24 @@ from mos.engine.record import file_hash, read_record
 from mos.engine.warm_start import Match, find_moments, find_weights, load_matching, misfits
 from mos.errors import BadInput
 from mos.folders import epoch_number
-from run.baseline.model_arguments import ModelArguments
+from mos.options import TrainingOptions, fill_in
 
 
 def choose_weights(
     run: Path,
-    options: ModelArguments,
+    options: TrainingOptions,
     plan: EpochPlan,
     network: nn.Module,
     record: Mapping[str, Any],
     before: Mapping[str, Any] | None,
+    outputs: str = "labels apart (background included)",
 ) -> dict[str, Any] | None:
     """Loads the weights a new training starts from, and says what it started from.
 
     Args:
-        record: labels and channels of the run as it now starts.
+        record: `setting`, `labels`, `label_count` and `in_channels` of the run as it now starts.
         before: `weights_from` of the run so far.
+        outputs: what a head of n channels tells n of, for messages.
 
     Returns:
         `weights_from` of the record; None for fresh weights.
@@ -35,7 +37,7 @@ def choose_weights(
         BadInput: they cannot be used, or the run began otherwise and would not read them.
     """
     given = options.model_path or options.pretrain_model_path
-    given = given and Path(options.filled(str(given)))
+    given = given and Path(fill_in(str(given), record["setting"]))
     flag = "--model_path" if options.model_path else "--pretrain_model_path"
     # 1. The run's own epoch: `fit` goes on from it.
     if plan.resume_from:
@@ -74,7 +76,7 @@ def choose_weights(
         "reinitialised": found.reinitialised,
         "shapes": {name: [list(shape) for shape in both] for name, both in found.shapes.items()},
         "share": found.share,
-        "notes": _reasons(found, record) + _other_meanings(source, record),
+        "notes": _reasons(found, record, outputs) + _other_meanings(source, record),
     }
 
 
@@ -115,7 +117,7 @@ def _source(weights: Path) -> dict[str, Any]:
     return read_record(weights.parent.parent) if epoch_number(weights.parent) is not None else {}
 
 
-def _reasons(found: Match, record: Mapping[str, Any]) -> list[str]:
+def _reasons(found: Match, record: Mapping[str, Any], outputs: str) -> list[str]:
     """What a shape that does not fit means, where that can be told."""
     heads, firsts = set(), set()
     for file, own in found.shapes.values():
@@ -126,7 +128,7 @@ def _reasons(found: Match, record: Mapping[str, Any]) -> list[str]:
         elif len(own) > 1 and file[0] == own[0] and own[1] == record["in_channels"]:
             firsts.add(file[1])
     notes = [
-        f"the head starts anew: it told {count} labels apart (background included), here {record['label_count']}"
+        f"the head starts anew: it told {count} {outputs}, here {record['label_count']}"
         for count in sorted(heads)
     ]
     return notes + [
@@ -136,7 +138,7 @@ def _reasons(found: Match, record: Mapping[str, Any]) -> list[str]:
 
 
 def _other_meanings(source: Mapping[str, Any], record: Mapping[str, Any]) -> list[str]:
-    """Label ids that meant something else to the run that made the weights."""
+    """Labels (or points) whose numbers meant something else to the run that made the weights."""
     before, now = source.get("labels", {}), record["labels"]
     changed = [
         f"{label} {before[label]} -> {now[label]}"
