@@ -304,6 +304,129 @@ NETWORKS: dict[str, Network] = {
         encoder="resnet50",
     ),
     # attention heads on a dilated backbone
+    "danet": Network(
+        builder="danet.build",
+        dims=(2,),
+        title="DANet",
+        paper="Fu et al., CVPR",
+        year=2019,
+        source="own",
+        takes=("norm", "encoder"),
+        encoder="resnet50",
+        published={
+            2: Published(parameters=47_462_651, where="layers of the authors' code", label_count=19)
+        },
+    ),
+    "ccnet": Network(
+        builder="ccnet.build",
+        dims=(2,),
+        title="CCNet",
+        paper="Huang et al., ICCV",
+        year=2019,
+        source="own",
+        takes=("norm", "encoder"),
+        encoder="resnet50",
+        published={
+            2: Published(
+                parameters=71_287_911,
+                where="layers of the authors' code",
+                label_count=19,
+                encoder="resnet101",
+            )
+        },
+    ),
+    "emanet": Network(
+        builder="emanet.build",
+        dims=(2,),
+        title="EMANet",
+        paper="Li et al., ICCV",
+        year=2019,
+        source="own",
+        takes=("norm", "encoder"),
+        encoder="resnet50",
+        published={
+            2: Published(parameters=34_781_397, where="layers of the authors' code", label_count=21)
+        },
+    ),
+    "ocnet": Network(
+        builder="ocnet.build",
+        dims=(2,),
+        title="OCNet (ASP-OC)",
+        paper="Yuan et al., IJCV",
+        year=2021,
+        source="own",
+        takes=("norm", "encoder"),
+        encoder="resnet50",
+        published={
+            2: Published(
+                parameters=62_542_182,
+                where="layers of the authors' code",
+                label_count=19,
+                encoder="resnet101",
+            )
+        },
+    ),
+    "ann": Network(
+        builder="ann.build",
+        dims=(2,),
+        title="Asymmetric Non-local Network",
+        paper="Zhu et al., ICCV",
+        year=2019,
+        source="own",
+        takes=("norm", "encoder"),
+        encoder="resnet50",
+        published={
+            2: Published(
+                parameters=67_694_310,
+                where="layers of the authors' code",
+                label_count=19,
+                encoder="resnet101",
+            )
+        },
+    ),
+    "psanet": Network(
+        builder="psanet.build",
+        dims=(2,),
+        title="PSANet",
+        paper="Zhao et al., ECCV",
+        year=2018,
+        source="own",
+        takes=("norm", "encoder"),
+        encoder="resnet50",
+        published={
+            2: Published(
+                parameters=53_174_506,
+                where="layers of the authors' code",
+                label_count=21,
+                crop_size=(465, 465),
+            )
+        },
+        note="its parameters grow with the crop",
+    ),
+    "denseaspp": Network(
+        builder="denseaspp.build",
+        dims=(2,),
+        title="DenseASPP",
+        paper="Yang et al., CVPR",
+        year=2018,
+        source="own",
+        takes=("norm", "encoder"),
+        encoder="densenet121",
+        published={
+            2: Published(parameters=8_280_851, where="layers of the authors' code", label_count=19)
+        },
+    ),
+    "gff": Network(
+        builder="gff.build",
+        dims=(2,),
+        title="GFFNet",
+        paper="Li et al., AAAI",
+        year=2020,
+        source="own",
+        takes=("norm", "encoder"),
+        encoder="resnet50",
+        note="the paper leaves widths open, and the authors published no code of this form: no count to compare",
+    ),
     # own encoder-decoders
     "segnet": Network(
         builder="segnet.build",
