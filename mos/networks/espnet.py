@@ -1,9 +1,9 @@
-"""`espnet`: spatial pyramids of dilated convolutions on a few features, and a decoder as narrow as the labels.
+"""`espnet`: spatial pyramids of dilated convolutions on a few features, and a narrow decoder.
 
 Mehta et al.: ESPNet, efficient spatial pyramid of dilated convolutions for semantic segmentation. ECCV 2018. Kept: the ESP module
 (reduce, five dilations of 1 to 16, their running sums joined), the image fed in again at 1/2 and 1/4, 2 and 8 modules (alpha 2,
 alpha 3), the decoder of the published network. Differs: the decoder has as many features as labels in the
-paper, and five at least here, since its pyramid has five branches; it is trained in one go, not the encoder first.
+paper, and 20 at least here, as for its Cityscapes; it is trained in one go, not the encoder first.
 """
 
 import itertools
@@ -18,6 +18,7 @@ from mos.networks.plan import Plan
 _DILATIONS = (1, 2, 4, 8, 16)
 _FEATURES = (16, 64, 128)
 _MODULES = (2, 8)
+_WIDTH = 20  # of the decoder
 
 
 class Pyramid(nn.Module):
@@ -53,7 +54,7 @@ class ESPNet(nn.Module):
     def __init__(self, layers: Layers, in_channels: int, label_count: int):
         super().__init__()
         one, two, three = _FEATURES
-        width = max(label_count, len(_DILATIONS))
+        width = max(label_count, _WIDTH)
         self.shrink = layers.avg_pool(3, stride=2)
         self.level_1 = nn.Sequential(
             layers.conv(in_channels, one, stride=2), _norm_act(layers, one)

@@ -1,10 +1,11 @@
 """`gcn`: a global convolutional network: kernels as large as the feature map, on a timm encoder.
 
 Peng et al.: Large kernel matters, improve semantic segmentation by global convolutional network. CVPR 2017. Kept: on each of
-four encoder stages a 15x15 kernel made of 15x1 - 1x15 plus 1x15 - 15x1 that leads to as many features as
-labels, and boundary refinement (a residual of two 3x3 convolutions) after it, after each sum and twice after the last. Differs:
-score maps grow bilinearly where the paper learns a transposed convolution; the encoder is ResNet-50 unless
-another is asked for (the paper: ResNet-152, `resnet152`).
+four encoder stages a 15x15 kernel made of 15x1 - 1x15 plus 1x15 - 15x1, and boundary refinement (a residual of two 3x3
+convolutions) after it, after each sum and twice after the last. Differs: features are as many as labels in the paper, and 21
+at least here, as for its PASCAL VOC, with a 1x1 convolution to the labels: two or three features of a ReLU are
+often all shut. They grow bilinearly where the paper learns a transposed convolution; the encoder is ResNet-50
+unless another is asked for (the paper: ResNet-152, `resnet152`).
 """
 
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ from mos.networks.resize import resize
 
 ENCODER = "resnet50"
 _KERNEL = 15
+_FEATURES = 21
 
 
 class GlobalConv(nn.Module):
@@ -61,13 +63,14 @@ class GCN(nn.Module):
     def __init__(self, plan: Plan, layers: Layers):
         super().__init__()
         self.encoder = Encoder(plan.encoder or ENCODER, plan)
-        labels, stages = plan.label_count, self.encoder.channels
+        width, stages = max(plan.label_count, _FEATURES), self.encoder.channels
         self.scores = nn.ModuleList(
-            nn.Sequential(GlobalConv(layers, n, labels), BoundaryRefinement(layers, labels))
+            nn.Sequential(GlobalConv(layers, n, width), BoundaryRefinement(layers, width))
             for n in stages
         )
-        self.sums = nn.ModuleList(BoundaryRefinement(layers, labels) for _ in stages[1:])
-        self.last = nn.ModuleList(BoundaryRefinement(layers, labels) for _ in range(2))
+        self.sums = nn.ModuleList(BoundaryRefinement(layers, width) for _ in stages[1:])
+        self.last = nn.ModuleList(BoundaryRefinement(layers, width) for _ in range(2))
+        self.head = layers.conv(width, plan.label_count, 1, bias=True)
 
     def forward(self, image: Tensor) -> Tensor:
         """(bs, in_channels, h, w) -> (bs, label_count, h, w); h and w multiples of 32."""
@@ -78,7 +81,7 @@ class GCN(nn.Module):
             x = refine(resize(x, finer.shape[2:]) + finer)
         for refine, part in zip(self.last, (2, 1), strict=True):
             x = refine(resize(x, [n // part for n in image.shape[2:]]))
-        return x
+        return self.head(x)
 
 
 def build(plan: Plan) -> nn.Module:

@@ -6,7 +6,7 @@ from torch import nn
 from mos.networks.bisenetv2 import BiSeNetV2, GuidedAggregation
 from mos.networks.densevoxelnet import DenseBlock, DenseVoxelNet
 from mos.networks.enet import Double, Halve
-from mos.networks.espnet import ESPNet, Pyramid
+from mos.networks.espnet import Pyramid
 from mos.networks.layers import Layers
 from mos.networks.miniseg import MiniSeg, Stage
 from mos.networks.multiresunet import MultiRes
@@ -79,10 +79,6 @@ def test_esp_branches_reach_1_to_16_pixels_and_are_summed_up_but_for_the_first()
     # Three taps of each dilation; sums collect the columns of the branches before: 3, 3, 5, 7, 9.
     assert [reach(spread[:, i : i + 1]) for i in range(5)] == [3, 3, 5, 7, 9]
     assert spread[0, 4, 20, 4] > 0, "a dilation of 16"
-
-
-def test_espnet_has_at_least_as_many_features_as_its_pyramid_has_branches():
-    assert ESPNet(NORMED, 1, 2)(torch.rand(1, 1, 16, 16)).shape == (1, 2, 16, 16)
 
 
 def test_miniseg_adds_its_side_path_before_every_block():
