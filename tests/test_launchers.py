@@ -13,7 +13,10 @@ PROJECT = Path(__file__).resolve().parent.parent
 SCRIPTS = PROJECT / ".scripts"
 LAUNCHERS = sorted(str(f.relative_to(SCRIPTS)) for f in SCRIPTS.glob("*/**/*") if f.is_file())
 EXPERIMENTS = [name for name in LAUNCHERS if "/cmd/" not in name]
-_GRAMMAR = re.compile(r"[a-z0-9_]+(\[[^\]]+\])?-(2d|3d)-[a-z0-9_,-]+(\[[^\]]+\])?")
+_GRAMMAR = {
+    "baseline": re.compile(r"[a-z0-9_]+(\[[^\]]+\])?-(2d|3d)-[a-z0-9_,-]+(\[[^\]]+\])?"),
+    "landmark": re.compile(r"[a-z0-9_]+(\[[^\]]+\])?-[0-9]+(\[[^\]]+\])?"),
+}
 
 
 def layers(text: str) -> dict[str, tuple[str, str]]:
@@ -35,7 +38,7 @@ def test_a_launcher_is_a_labelled_button(name):
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_the_name_of_a_launcher_follows_the_grammar(name):
-    assert _GRAMMAR.fullmatch(Path(name).name)
+    assert _GRAMMAR[Path(name).parent.name].fullmatch(Path(name).name)
 
 
 @pytest.mark.parametrize("name", LAUNCHERS)
@@ -60,7 +63,10 @@ def test_dry_run_names_the_layer_of_every_option(name, launcher, tmp_path):
     assert table["model"] == (Path(name).name.split("-")[0], "launcher")
     assert table["note"] == ("a b", "command line")
     assert table["learning_rate"][1] == "default"
-    assert len(table["dataset_crop_size"][0].split(",")) == (3 if "-3d-" in name else 2)
+    if name.startswith("baseline/"):
+        assert len(table["dataset_crop_size"][0].split(",")) == (3 if "-3d-" in name else 2)
+    else:
+        assert table["image_side"] == (Path(name).name.split("-")[1], "launcher")
 
 
 def test_a_flag_typed_by_hand_beats_the_launchers(launcher):
