@@ -1,13 +1,18 @@
 """All statistics of a tree at once: comparisons, rankings, seeds."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mos.report.cache import pack_name
 from mos.report.collect import Collection
-from mos.report.compare import Comparisons, compare
+from mos.report.compare import Comparison, Comparisons, compare
+from mos.report.critical_difference import CriticalDifference
 from mos.report.notice import Notice
+from mos.report.rank_methods import Method
 from mos.report.ranking import Ranking, rankings
+from mos.report.remembered import remembered
 from mos.report.seed_table import seed_lines
-from mos.report.seeds import Contender, SeedLine, find_contenders
+from mos.report.seeds import Contender, SeedLine, Spread, find_contenders
 from mos.report.sheet import sheets
 
 
@@ -32,6 +37,23 @@ def analyse(collection: Collection) -> Analysis:
     Not validation: its cases chose the epoch, so they cannot test it.
     """
     contenders = find_contenders(collection.runs)
+    tested = [(dataset, stage) for dataset, stage in collection.stages if stage != "valid"]
+    inputs = [collection.inputs(dataset, stage) for dataset, stage in tested]
+    if None in inputs:
+        return _analyse(collection, contenders)
+    packs = [f"{dataset} {stage}" for dataset, stage in tested]
+    return remembered(
+        collection.cache,
+        "analysis",
+        [repr(contenders), *(text for texts in inputs for text in texts)],
+        lambda: _analyse(collection, contenders),
+        _KINDS,
+        # One run that has changed leaves the other datasets as they are.
+        stays=[pack_name(what, pack) for what in ("compare", "rankings") for pack in packs],
+    )
+
+
+def _analyse(collection: Collection, contenders: Sequence[Contender]) -> Analysis:
     rows = collection.rows
     found = sheets(rows[(rows["stage"] != "valid").to_numpy(bool)], contenders)
     return Analysis(
@@ -40,3 +62,9 @@ def analyse(collection: Collection) -> Analysis:
         rankings=tuple(rankings(found, collection.cache)),
         seeds=tuple(seed_lines(found)),
     )
+
+
+_KINDS = (
+    *(Analysis, Comparisons, Comparison, Contender, Notice),
+    *(Ranking, Method, CriticalDifference, SeedLine, Spread),
+)

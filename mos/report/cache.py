@@ -13,10 +13,11 @@ import sys
 import time
 import zlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -30,6 +31,20 @@ SETTLED_SECONDS = 3.0
 _PACKAGES = ("numpy", "scipy", "pandas", "pyarrow", "jinja2")
 
 
+class Kept:
+    """What was made from a file: a head that is at hand, and a body that may stay on the disk."""
+
+    def __init__(self, head: bytes, body: Callable[[], bytes]):
+        self.head = head
+        self._body = body
+
+    def body(self) -> bytes:
+        """Read, and made again if it was damaged, when it is first asked for."""
+        body = self._body()
+        self._body = lambda: body
+        return body
+
+
 class Cache:
     """Results by what they were made from, in packs: files that are read and replaced whole.
 
@@ -40,6 +55,7 @@ class Cache:
         """`scope` keeps apart what summaries of several trees into one folder remember."""
         self.folder = folder / _digest([scope])[:16] if folder is not None else None
         self._packs: dict[str, _Pack] = {}
+        self._stays: set[str] = set()
 
     def read_file(self, path: Path, pack: str, read: Callable[[Path], bytes]) -> bytes:
         """`read(path)`, or what it gave when the file was last as it is now.
@@ -50,18 +66,28 @@ class Cache:
         Raises:
             OSError: there is no such file; and whatever `read` raises.
         """
+        return self.read_parts(path, pack, lambda path: (read(path), b"")).head
+
+    def read_parts(
+        self, path: Path, pack: str, read: Callable[[Path], tuple[bytes, bytes]]
+    ) -> Kept:
+        """As `read_file`, for a head and a body; a body that nobody asks for is not read."""
         # The stamp comes first: of a file that changes while it is read, the next summary finds another.
-        status = os.stat(path)
-        stamp = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
-        key = _digest(["file", str(path), *map(str, stamp)])
+        stamp = os.stat(path)
+        key = _digest(["file", str(path), *map(str, _stamp(stamp))])
         known = self._pack(pack)
-        value = known.get(key)
-        if value is None:
-            asked = time.time()
-            value = read(path)
-            settled = max(status.st_mtime, status.st_ctime) + SETTLED_SECONDS < asked
-            known.put(key, value, keep=settled)
-        return value
+        found = known.get(key)
+        if found is not None:
+
+            def body() -> bytes:
+                stored = known.body(found)
+                return read(path)[1] if stored is None else stored
+
+            return Kept(found.head, body)
+        asked = time.time()
+        head, body = read(path)
+        known.put(key, head, body, keep=_is_settled(stamp, asked))
+        return Kept(head, lambda: body)
 
     def remember(
         self,
@@ -70,6 +96,7 @@ class Cache:
         make: Callable[[], Any],
         *,
         pack: str = "",
+        stays: Sequence[str] = (),
     ) -> Any:
         """`make()`, or what it gave for the same inputs; as JSON knows it, so tuples become lists.
 
@@ -79,14 +106,55 @@ class Cache:
                 Two equal lists must mean the same result.
             make: returns what JSON can hold; nan and infinity are kept.
             pack: as in `read_file`.
+            stays: packs of other computations, by `pack_name`, that `make` would ask: what they hold stays
+                though nobody asks for it.
         """
-        known = self._pack(f"{what} {pack}")
+        plain = self.remember_text(
+            what,
+            inputs,
+            lambda: json.dumps(make(), ensure_ascii=False),
+            pack=pack,
+            stays=stays,
+        )
+        return json.loads(plain)
+
+    def remember_text(
+        self,
+        what: str,
+        inputs: Sequence[str | bytes | np.ndarray],
+        make: Callable[[], str],
+        *,
+        pack: str = "",
+        stays: Sequence[str] = (),
+    ) -> str:
+        """As `remember`, for a text that is kept as it is."""
+        known = self._pack(pack_name(what, pack))
         key = _digest([what, *inputs])
-        value = known.get(key)
-        if value is None:
-            value = json.dumps(make(), ensure_ascii=False).encode()
-            known.put(key, value, keep=True)
-        return json.loads(value)
+        found = known.get(key)
+        if found is not None:
+            self._stays |= set(stays)
+            return found.head.decode("utf-8", "surrogatepass")
+        text = make()
+        known.put(key, text.encode("utf-8", "surrogatepass"), b"", keep=True)
+        return text
+
+    def is_written(self, path: Path, inputs: Sequence[str | bytes | np.ndarray]) -> bool:
+        """Whether an output is still the very file that `inputs` gave, by `note_output`."""
+        found = self._pack("outputs").get(_digest(["output", str(path), *inputs]))
+        try:
+            return found is not None and found.head == _output_stamp(path)
+        except OSError:
+            return False
+
+    def note_output(
+        self, path: Path, inputs: Sequence[str | bytes | np.ndarray], temporary: Path
+    ) -> None:
+        """Remembers what `inputs` gave: the file `temporary`, whole, before it takes the name `path`.
+
+        By its inode, so that a file another process gives this name is not taken for it.
+        """
+        key = _digest(["output", str(path), *inputs])
+        self._pack("outputs").put(key, _output_stamp(temporary), b"", keep=True)
 
     def save(self) -> str:
         """Replaces the packs that have changed and drops what this object was not asked for.
@@ -97,11 +165,11 @@ class Cache:
         if self.folder is None:
             return ""
         try:
-            for pack in self._packs.values():
-                pack.save()
+            for name, pack in self._packs.items():
+                pack.save(stays=name in self._stays)
             if self.folder.is_dir():
                 sweep_temporaries(self.folder)
-                used = {pack.path for pack in self._packs.values()}
+                used = {self._path(name) for name in self._stays | self._packs.keys()}
                 for path in set(self.folder.glob("*.pack")) - used:
                     path.unlink(missing_ok=True)
         except (BadInput, OSError) as error:
@@ -110,61 +178,110 @@ class Cache:
 
     def _pack(self, name: str) -> "_Pack":
         if name not in self._packs:
-            path = self.folder / f"{_digest([name])[:16]}.pack" if self.folder is not None else None
-            self._packs[name] = _Pack(path)
+            self._packs[name] = _Pack(self._path(name))
         return self._packs[name]
+
+    def _path(self, name: str) -> Path | None:
+        return self.folder / f"{_digest([name])[:16]}.pack" if self.folder is not None else None
+
+
+def pack_name(what: str, pack: str) -> str:
+    """The pack in which `Cache.remember` keeps what."""
+    return f"{what} {pack}"
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A head, and a body that is at hand or lies in the file of its pack."""
+
+    head: bytes
+    place: int = 0  # of the body in the file
+    length: int = 0
+    check: int = 0
+    body: bytes | None = None
 
 
 class _Pack:
-    """Entries in one file: a line of JSON (who wrote it; key, length and check sum of each), the bytes."""
+    """Entries in one file: a line of JSON (who wrote it; lengths and check sums), all heads, all bodies."""
 
     def __init__(self, path: Path | None):
         self.path = path
-        self._stored = _read_pack(path) if path is not None else {}
-        self._used: dict[str, bytes] = {}
+        self._file, self._stored = _open_pack(path) if path is not None else (None, {})
+        self._used: dict[str, _Entry] = {}
         self._changed = False
 
-    def get(self, key: str) -> bytes | None:
+    def get(self, key: str) -> _Entry | None:
         value = self._used.get(key)
         if value is None and (value := self._stored.get(key)) is not None:
             self._used[key] = value
         return value
 
-    def put(self, key: str, value: bytes, *, keep: bool) -> None:
+    def body(self, entry: _Entry) -> bytes | None:
+        """None where it is damaged."""
+        if entry.body is not None:
+            return entry.body
+        found = os.pread(self._file.fileno(), entry.length, entry.place)
+        return found if len(found) == entry.length and zlib.crc32(found) == entry.check else None
+
+    def put(self, key: str, head: bytes, body: bytes, *, keep: bool) -> None:
         if keep:
-            self._used[key] = value
+            self._used[key] = _Entry(head, 0, len(body), zlib.crc32(body), body)
             self._changed = True
 
-    def save(self) -> None:
-        if self.path is None or not (self._changed or len(self._used) < len(self._stored)):
+    def save(self, *, stays: bool) -> None:
+        """Writes the file anew if anything in it is new or goes; with `stays` nothing goes."""
+        kept = self._stored | self._used if stays else self._used
+        if self.path is None or not (self._changed or len(kept) < len(self._stored)):
             return
-        index = [[key, len(value), zlib.crc32(value)] for key, value in self._used.items()]
-        head = json.dumps({"code": code_version(), "entries": index}).encode()
-        content = b"%d\n%s%s" % (zlib.crc32(head), head, b"\n")
+        bodies = {key: self.body(entry) for key, entry in kept.items()}
+        kept = {key: entry for key, entry in kept.items() if bodies[key] is not None}
+        index = [
+            [key, len(one.head), zlib.crc32(one.head), one.length, one.check]
+            for key, one in kept.items()
+        ]
+        line = json.dumps({"code": code_version(), "entries": index}).encode()
         with atomic_path(self.path, flush=False) as temporary, open(temporary, "wb") as file:
-            file.write(content)
-            file.writelines(self._used.values())
+            file.write(b"%d\n%s\n" % (zlib.crc32(line), line))
+            file.writelines(one.head for one in kept.values())
+            file.writelines(bodies[key] for key in kept)
 
 
-def _read_pack(path: Path) -> dict[str, bytes]:
-    """The entries of a pack; none if it is not there, damaged, or of other code."""
+def _open_pack(path: Path) -> tuple[BinaryIO | None, dict[str, _Entry]]:
+    """A pack's file, and its entries; none if it is not there, damaged, or of other code."""
+    entries: dict[str, _Entry] = {}
     try:
-        content = path.read_bytes()
-        check, head, _ = content.split(b"\n", 2)
-        if int(check) != zlib.crc32(head):
-            return {}
-        known = json.loads(head)
+        # Kept open: the bodies of this very file are wanted, also when another takes its name.
+        file = open(path, "rb")
+        check, line = file.readline(), file.readline().removesuffix(b"\n")
+        if int(check) != zlib.crc32(line):
+            return file, {}
+        known = json.loads(line)
         if known["code"] != code_version():
-            return {}
-        place, entries = len(check) + len(head) + 2, {}
-        for key, length, check_sum in known["entries"]:
-            value = content[place : place + length]
-            place += length
-            if len(value) == length and zlib.crc32(value) == check_sum:
-                entries[key] = value
+            return file, {}
+        heads = file.read(sum(length for _, length, *_ in known["entries"]))
+        at, place = 0, file.tell()
+        for key, length, head_check, body_length, body_check in known["entries"]:
+            head = heads[at : at + length]
+            if len(head) == length and zlib.crc32(head) == head_check:
+                entries[key] = _Entry(head, place, body_length, body_check)
+            at, place = at + length, place + body_length
     except (OSError, ValueError, KeyError, TypeError):
-        return {}
-    return entries
+        return None, {}
+    return file, entries
+
+
+def _stamp(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+
+
+def _output_stamp(path: Path) -> bytes:
+    # Without the time of the change: it is also that of the renaming.
+    status = os.stat(path)
+    return repr((status.st_size, status.st_mtime_ns, status.st_ino)).encode()
+
+
+def _is_settled(status: os.stat_result, now: float) -> bool:
+    return max(status.st_mtime, status.st_ctime) + SETTLED_SECONDS < now
 
 
 @lru_cache(maxsize=1)

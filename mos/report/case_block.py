@@ -1,13 +1,17 @@
 """The scores of single cases as the page carries them: whole numbers in lists, one block per dataset."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from mos.report.metric import Metric, metrics_in
 from mos.report.scores import group_means
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NAN, INF = -1_000_000_000, -2_000_000_000  # no metric's value comes near
 LETTERS = {"scored": "s", "missed": "m", "invented": "i", "absent": "a", "masked": "k"}
@@ -87,12 +91,16 @@ def _about(metric: Metric) -> dict[str, Any]:
 
 
 def _numbered(column: pd.Series) -> tuple[np.ndarray, list[str]]:
+    import pandas as pd
+
     numbers, names = pd.factorize(column, sort=True)
     return numbers.astype(np.int64), [str(name) for name in names]
 
 
 def _letters(state: pd.Series, group: np.ndarray, count: int) -> np.ndarray:
     """(count,) the letter of each group's state; VARIES where its rows have several."""
+    import pandas as pd
+
     kinds = list(LETTERS)
     number = pd.Categorical(state, categories=kinds).codes
     seen = np.zeros((count, len(kinds)), bool)

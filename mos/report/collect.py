@@ -1,22 +1,28 @@
 """Finds the runs below `.checkpoint` and puts all their scores into one long table."""
 
+from __future__ import annotations
+
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
 
 from mos import folders
 from mos.report.cache import Cache
 from mos.report.comparable import comparison_notices
 from mos.report.metric import Metric, metrics_of, of_points
 from mos.report.notice import Notice
-from mos.report.rows import BrokenFile, MetricRows, read_rows
+from mos.report.remembered import remembered
+from mos.report.rows import BrokenFile, KeptRows, read_rows
 from mos.report.run_record import Run, read_run
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _RUN = "task dataset setting fold run network tag dims aux postfix seed epoch".split()
 
@@ -33,12 +39,42 @@ def columns_of(task: str) -> list[str]:
     ]
 
 
+class Later:
+    """A frame that is made when somebody asks for it: a summary in which no score is new asks for none."""
+
+    def __init__(self, make: Callable[[], pd.DataFrame]):
+        self._make, self._frame = make, None
+
+    def frame(self) -> pd.DataFrame:
+        if self._frame is None:
+            self._frame = self._make()
+        return self._frame
+
+
+class _Frame:
+    """A field of a dataclass that is given as a frame, or as one for later, and read as a frame."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, one: object, owner: type | None = None) -> pd.DataFrame:
+        if one is None:
+            raise AttributeError(self._name)  # so the field has no default
+        given = one.__dict__[self._name]
+        return given.frame() if isinstance(given, Later) else given
+
+    def __set__(self, one: object, given: pd.DataFrame | Later) -> None:
+        one.__dict__[self._name] = given
+
+
 @dataclass(frozen=True, kw_only=True)
 class Sources:
-    """What rows were made from, as texts: one per metric file, by dataset and stage."""
+    """What the rows that were read are made from."""
 
-    rows: pd.DataFrame
+    rows: Later
+    # One text per metric file, by dataset and stage; the zero-shot stages of a file are one.
     texts: Mapping[tuple[str, str], Sequence[str]]
+    stages: tuple[tuple[str, str], ...]  # dataset and stage, as they come in the rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,13 +83,14 @@ class Collection:
 
     `rows` has the columns of `columns_of(task)`, one row per run, stage, case and label (a landmark is
     one); the metrics are as `mos.metrics.table` says, nan where a structure is in neither map, a landmark
-    is masked, or it is not scored. The stage of a zero-shot file is `zeroshot <set>`. `mos.report.long_form` says what each column means.
+    is masked, or it is not scored. The stage of a zero-shot file is `zeroshot <set>`. `mos.report.long_form`
+    says what each column means.
     """
 
     root: Path
     task: str
     runs: tuple[Run, ...]
-    rows: pd.DataFrame
+    rows: pd.DataFrame = _Frame()
     notices: tuple[Notice, ...]
     cache: Cache = field(default_factory=lambda: Cache(None), repr=False, compare=False)
     sources: Sources | None = field(default=None, repr=False, compare=False)
@@ -68,21 +105,35 @@ class Collection:
         """Whether the labels are landmarks."""
         return of_points(self.metrics)
 
-    def inputs(self, dataset: str, stage: str = "") -> list[str] | None:
-        """What the rows of a dataset, or of one stage of it, were made from: for `Cache.remember`.
+    @property
+    def as_read(self) -> Sources | None:
+        """What `rows` are made from; None where they are not those that were read."""
+        same = self.sources is not None and self.sources.rows is self.__dict__["rows"]
+        return self.sources if same else None
+
+    def inputs(self, dataset: str = "", stage: str = "") -> list[str] | None:
+        """What the rows, of a dataset or of one stage of it, were made from: for `Cache.remember`.
 
         None where it is not known, since the rows are not those that were read.
         """
-        if self.sources is None or self.sources.rows is not self.rows:
+        if self.as_read is None:
             return None
         kind = stage.partition(" ")[0]  # sets of zero-shot stages share a file
         found = [
             text
             for (of, its_kind), texts in self.sources.texts.items()
-            if of == dataset and kind in ("", its_kind)
+            if dataset in ("", of) and kind in ("", its_kind)
             for text in texts
         ]
         return found or None
+
+    @property
+    def stages(self) -> list[tuple[str, str]]:
+        """Dataset and stage of what is scored, as they come in the rows."""
+        if self.as_read is not None:
+            return list(self.sources.stages)
+        both = self.rows[["dataset", "stage"]].drop_duplicates()
+        return list(both.itertuples(index=False, name=None))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,14 +142,22 @@ class _Scores:
 
     run: Run
     stage: str
-    table: pa.Table
-    digest: str
+    kept: KeptRows
 
     @property
     def text(self) -> str:
         """Everything that its rows are made from."""
         names = [self.run.name if key == "run" else getattr(self.run, key) for key in _RUN]
-        return repr((names, self.run.label_names, self.stage, self.digest))
+        return repr((names, self.run.label_names, self.stage, self.kept.digest))
+
+    @property
+    def stages(self) -> list[str]:
+        """The stages of its rows, sorted."""
+        return sorted(self.named(name) for name in self.kept.sets)
+
+    def named(self, set_: str) -> str:
+        """The stage of a row of a set; "" where the file names none."""
+        return f"{self.stage} {set_}".rstrip()
 
 
 def collect(root: Path, task: str, cache: Cache | None = None) -> Collection:
@@ -116,11 +175,21 @@ def collect(root: Path, task: str, cache: Cache | None = None) -> Collection:
         problems = list(run.problems)
         scores += _scores(run, problems, cache)
         notices += [_notice(run, kind, text) for kind, text in problems]
-    rows = _rows(scores, columns_of(task))
-    notices += comparison_notices(runs, rows)
+    scores = [one for one in scores if one.kept.count]
+    rows = Later(partial(_rows, scores, columns_of(task)))
     texts = defaultdict(list)
     for one in scores:
         texts[one.run.dataset, one.stage].append(one.text)
+    stages = [(one.run.dataset, stage) for one in scores for stage in one.stages]
+    notices += remembered(
+        cache,
+        "notices",
+        # A record says nearly all that a notice can be about; the rest is in the names of the run.
+        [repr((run.setting, run.name, run.order, run.record)) for run in runs]
+        + [text for of in texts.values() for text in of],
+        lambda: comparison_notices(runs, rows.frame()),
+        [Notice],
+    )
     return Collection(
         root=root,
         task=task,
@@ -128,7 +197,7 @@ def collect(root: Path, task: str, cache: Cache | None = None) -> Collection:
         rows=rows,
         notices=tuple(notices),
         cache=cache,
-        sources=Sources(rows=rows, texts=texts),
+        sources=Sources(rows=rows, texts=texts, stages=tuple(dict.fromkeys(stages))),
     )
 
 
@@ -155,14 +224,14 @@ def _scores(run: Run, problems: list[tuple[str, str]], cache: Cache) -> list[_Sc
             continue
         try:
             read = read_cached(path, run.setting, cache)
-            if metrics_of(run.task)[0].key not in read.table.column_names:
+            if metrics_of(run.task)[0].key not in read.columns:
                 raise BrokenFile(f"it has no raw_{metrics_of(run.task)[0].key}")
         except BrokenFile as error:
             problems.append(("broken", f"{epoch.name}/{path.name} is left out: {error}"))
             continue
         problems += [(kind, f"{epoch.name}/{path.name}: {text}") for kind, text in read.lacks]
-        found.append(_Scores(run=run, stage=stage, table=read.table, digest=read.digest))
-    if not any(scores.stage == "test" and len(scores.table) for scores in found):
+        found.append(_Scores(run=run, stage=stage, kept=read))
+    if not any(scores.stage == "test" and scores.kept.count for scores in found):
         source = run.record.get("dataset")
         counts = source.get("cases") if isinstance(source, dict) else None
         if isinstance(counts, dict) and counts.get("test") == 0:
@@ -172,45 +241,48 @@ def _scores(run: Run, problems: list[tuple[str, str]], cache: Cache) -> list[_Sc
     return found
 
 
-def read_cached(path: Path, setting: str, cache: Cache) -> MetricRows:
+def read_cached(path: Path, setting: str, cache: Cache) -> KeptRows:
     """`read_rows(path)` through the cache, which knows what is broken too.
 
     Raises:
         BrokenFile: as `read_rows`.
     """
 
-    def read(path: Path) -> bytes:
+    def read(path: Path) -> tuple[bytes, bytes]:
         try:
-            return b"R" + read_rows(path).to_bytes()
+            head, body = read_rows(path).to_bytes()
         except BrokenFile as error:
-            return b"X" + json.dumps(str(error)).encode()
+            return b"X" + json.dumps(str(error)).encode(), b""
+        return b"R" + head, body
 
     try:
-        data = cache.read_file(path, setting, read)
+        kept = cache.read_parts(path, setting, read)
     except OSError as error:
         raise BrokenFile(f"it cannot be read ({error})") from error
-    if data[:1] == b"X":
-        raise BrokenFile(json.loads(data[1:]))
-    return MetricRows.from_bytes(data[1:])
+    if kept.head[:1] == b"X":
+        raise BrokenFile(json.loads(kept.head[1:]))
+    return KeptRows(kept.head[1:], kept.body)
 
 
 def _rows(scores: Sequence[_Scores], names: Sequence[str]) -> pd.DataFrame:
     """All scores as one frame with the columns `names`."""
-    scores = [one for one in scores if len(one.table)]
+    import pandas as pd
+    import pyarrow as pa
+
     if not scores:
         return pd.DataFrame(columns=names)
-    table = pa.concat_tables(one.table for one in scores)
+    table = pa.concat_tables(one.kept.table for one in scores)
     columns = {name: table.column(name) for name in table.column_names}
-    source = np.repeat(np.arange(len(scores)), [len(one.table) for one in scores])
+    source = np.repeat(np.arange(len(scores)), [one.kept.count for one in scores])
     for key in _RUN:
         values = [one.run.name if key == "run" else getattr(one.run, key) for one in scores]
         kind = pa.int64() if key in ("seed", "epoch") else pa.string()
         columns[key] = pa.array(values, kind).take(source)
     stages = [
         (
-            [f"{one.stage} {name}".rstrip() for name in one.table.column("set").to_pylist()]
-            if one.stage == "zeroshot" or one.table.column("set")[0].as_py()
-            else [one.stage] * len(one.table)
+            list(map(one.named, one.kept.table.column("set").to_pylist()))
+            if len(one.kept.sets) > 1
+            else one.stages * one.kept.count
         )
         for one in scores
     ]

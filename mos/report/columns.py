@@ -1,12 +1,16 @@
 """What every column of the report's CSV and Parquet files means; `columns.csv` says it to users."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from __future__ import annotations
 
-import pandas as pd
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from mos.report.metric import BY_KEY
 from mos.report.scores import STATES
 from mos.report.statistics import BOOTSTRAP_DRAWS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 RUN = {
     "task": "the program: baseline or landmark",
@@ -146,6 +150,8 @@ def case_columns(names: Sequence[str]) -> Iterator[tuple[str, str, str]]:
 
 def column_frame(overview: Sequence[str], cases: Sequence[str]) -> pd.DataFrame:
     """File, column, unit and meaning of every column; given are those of result.csv and of cases.csv."""
+    import pandas as pd
+
     known = [("cases", *one) for one in case_columns(cases)]
     known += [("epochs", name, "", text) for name, text in _EPOCH.items()]
     known += [("result", *one) for one in _overview_columns(overview)]

@@ -1,16 +1,20 @@
 """What stands in the way of comparing the runs of a dataset with one another."""
 
+from __future__ import annotations
+
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 
 from mos.report.alike import fold_differences, option_changes
 from mos.report.notice import Notice
 from mos.report.run_record import Run
 from mos.report.seeds import find_contenders, seed_notices
 from mos.report.unseen import test_use_notices
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def comparison_notices(runs: Sequence[Run], rows: pd.DataFrame) -> list[Notice]:

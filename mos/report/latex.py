@@ -8,6 +8,7 @@ from mos.report import latex_grid, latex_overview, latex_pairs, latex_ranking, l
 from mos.report.analysis import Analysis, analyse
 from mos.report.collect import Collection
 from mos.report.latex_names import Names
+from mos.report.latex_notes import CASE_OF_POINTS
 from mos.report.latex_style import Style
 from mos.report.latex_table import POINTS_PER_MM, Table, fits, render
 from mos.report.latex_text import escape, slugs
@@ -87,7 +88,7 @@ def _tables(dataset: str, collection: Collection, lines: Lines, style: Style) ->
         _of(part, dataset, "test") for part in (lines.overview, lines.labels, lines.folds)
     )
     contenders = [c for c in lines.analysis.contenders if c.dataset == dataset]
-    captions = _Captions(style, style.name(dataset))
+    captions = _Captions(style, style.name(dataset), collection.of_points)
     have = _present(overall)
     keys = [key for key in style.keys if key in have]
     common = names, style, comparisons, notices
@@ -100,7 +101,9 @@ def _tables(dataset: str, collection: Collection, lines: Lines, style: Style) ->
             found.append(latex_overview.overview(overall, group, *common, **named))
     for key in keys:
         named = {"name": f"labels-{key}", "caption": captions.of("labels", [key])}
-        if len({line.label for line in labels}) > 1:
+        if collection.of_points:
+            found.append(latex_grid.landmarks(overall, labels, key, names, style, **named))
+        elif len({line.label for line in labels}) > 1:
             found.append(latex_grid.labels(overall, labels, key, *common, **named))
     if any(line.missed or line.invented for line in labels):
         named = {"name": "counts", "caption": captions.of("counts", [])}
@@ -131,7 +134,17 @@ def _tables(dataset: str, collection: Collection, lines: Lines, style: Style) ->
         named = {"name": "seeds", "caption": captions.of("seeds", keys)}
         found.append(latex_ranking.seeds(repeated, keys, names, style, **named))
     found += _zeroshot(dataset, names, lines, style, captions, notices)
-    return [one for one in found if one is not None]
+    found = [one for one in found if one is not None]
+    if collection.of_points:
+        found = [_by_case(one) for one in found]
+    return found
+
+
+def _by_case(one: Table) -> Table:
+    """A table of landmarks that has cases for its unit says what a case is worth."""
+    if not one.name.startswith(("pairs-", "matrix-", "ranking-", "seeds")):
+        return one
+    return replace(one, notes=(*one.notes, CASE_OF_POINTS))
 
 
 def _zeroshot(dataset, names, lines: Lines, style: Style, captions: "_Captions", notices):
@@ -177,8 +190,9 @@ def _zeroshot(dataset, names, lines: Lines, style: Style, captions: "_Captions",
 class _Captions:
     """The author's caption of a kind of table, else ours; LaTeX."""
 
-    def __init__(self, style: Style, dataset: str) -> None:
+    def __init__(self, style: Style, dataset: str, points: bool) -> None:
         self._style, self._dataset = style, dataset
+        self._label = "landmark" if points else "label"
 
     def of(self, kind: str, keys: Sequence[str], set: str = "", beside: bool = False) -> str:
         metrics = _and([self._style.shown(key).title for key in keys])
@@ -190,7 +204,7 @@ class _Captions:
         dataset = self._dataset
         return {
             "overview": f"{metrics} on the test cases of {dataset}.",
-            "labels": f"{metrics} on the test cases of {dataset}, label by label.",
+            "labels": f"{metrics} on the test cases of {dataset}, {self._label} by {self._label}.",
             "counts": f"Missed and invented structures in the test cases of {dataset}.",
             "folds": f"{metrics} on the test cases of {dataset}, fold by fold.",
             "pairs": f"Paired comparison of {metrics} with the best run on {dataset}.",

@@ -68,6 +68,44 @@ def labels(
     return _grid(columns, overall, key, names, style, notices, notes, name=name, caption=caption)
 
 
+def landmarks(
+    overall: Sequence[Line],
+    per_label: Sequence[Line],
+    key: str,
+    names: Names,
+    style: Style,
+    *,
+    name: str,
+    caption: str,
+) -> Table:
+    """Landmarks by rows, of which there are many, and runs by columns; the last row has all points."""
+    runs = _runs(overall, names)
+    titles = label_titles(per_label, style)
+    groups = [[line for line in per_label if line.label == label] for label in titles]
+    rows = []
+    for title, lines in zip([*titles.values(), "All points"], [*groups, list(overall)]):
+        of = {line.run: line for line in lines}
+        there = [run for run in runs if run in of and of[run].metrics]
+        cells = dict(zip(there, latex_cells.scores([of[run] for run in there], key, style)))
+        texts = tuple((cells.get(run, NOTHING),) for run in runs)
+        rows.append(Row(lead=(title,), cells=texts, apart=title == "All points"))
+    marked = latex_cells.has_marks([cell for row in rows for of in row.cells for cell in of])
+    notes = (
+        latex_notes.basis(overall, style, "test cases"),
+        r"\textbf{Bold}: best of all runs." if marked[0] else "",
+        names.note,
+    )
+    return Table(
+        name=name,
+        caption=caption,
+        label="",
+        lead=("Landmark",),
+        blocks=tuple(Block(columns=(names.short(run),)) for run in runs),
+        rows=tuple(rows),
+        notes=tuple(filter(None, notes)),
+    )
+
+
 def counts(
     per_label: Sequence[Line],
     names: Names,

@@ -1,10 +1,11 @@
 """Whose row it is: the parts of the runs' names as LaTeX columns, and as one short name."""
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from mos.report.latex_flags import Flags
 from mos.report.latex_style import Style
@@ -12,7 +13,11 @@ from mos.report.latex_text import NOTHING, escape
 from mos.report.run_record import Run
 from mos.report.zeroshot import STAGE
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 PARTS = ("network", "dims", "aux", "variant")
+_DIMS = ("2d", "3d", "")
 HEADINGS = {"network": "Network", "dims": "Dim.", "aux": "Aux. data", "variant": "Variant"}
 
 
@@ -24,6 +29,7 @@ class Names:
     order: dict[str, tuple]
     varying: tuple[str, ...]  # of PARTS; network always
     note: str  # what they share; "" for nothing worth saying
+    sized: bool = False  # dims are image sizes, as of landmarks
 
     @classmethod
     def of(cls, runs: Sequence[Run], style: Style) -> "Names":
@@ -45,11 +51,13 @@ class Names:
                 shared.append(_shared(key, values.pop()))
         order = {name: (style.place(name) or 0, run.order) for name, run in once.items()}
         note = f"All runs: {', '.join(shared)}." if shared and len(once) > 1 else ""
-        return cls(parts=parts, order=order, varying=tuple(varying), note=note)
+        sized = any(run.dims not in _DIMS for run in runs)
+        return cls(parts=parts, order=order, varying=tuple(varying), note=note, sized=sized)
 
     @property
     def headings(self) -> tuple[str, ...]:
-        return tuple(HEADINGS[key] for key in self.varying)
+        known = HEADINGS | ({"dims": "Size"} if self.sized else {})
+        return tuple(known[key] for key in self.varying)
 
     def lead(self, run: str, flags: str = "") -> tuple[str, ...]:
         """The cells that name a run, its flags behind the last part that says something."""
@@ -118,7 +126,7 @@ def _parts(run: Run, style: Style) -> dict[str, str]:
         variant = variant[1:-1].replace("][", ", ")
     return {
         "network": style.name(run.name) if named else shown,
-        "dims": escape(run.dims.upper()) or NOTHING,
+        "dims": escape(run.dims.upper() if run.dims in _DIMS else f"{run.dims} px") or NOTHING,
         "aux": ", ".join(map(style.name, _sets(run.aux))) or NOTHING,
         # The author's own name for a run says what is special about it.
         "variant": "" if named else style.name(variant) if variant else "",

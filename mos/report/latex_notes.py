@@ -4,7 +4,10 @@ from collections.abc import Sequence
 
 from mos.report.compare import SIGNIFICANT, Comparisons
 from mos.report.latex_style import Style
+from mos.report.metric import metrics_in, of_points
 from mos.report.table import Line
+
+CASE_OF_POINTS = "A case counts with the mean of its points."
 
 
 def basis(lines: Sequence[Line], style: Style, what: str) -> str:
@@ -13,6 +16,7 @@ def basis(lines: Sequence[Line], style: Style, what: str) -> str:
     `what` says which cases, such as "test cases".
     """
     scored = [line for line in lines if line.metrics]
+    points = {(line.in_reference, line.not_in_reference) for line in scored}
     spread = {
         "sd": r"Mean\,$\pm$\,standard deviation over",
         "interval": "Mean and 95\\,\\% interval (bootstrap over patients), over",
@@ -22,6 +26,8 @@ def basis(lines: Sequence[Line], style: Style, what: str) -> str:
     if len(cases) == 1:
         n, patients = cases.pop()
         of = f" of {patients} {_plural(patients, 'patient')}" if patients != n else ""
+        if are_points(scored):
+            spread += f" {points.pop()[0]} points of" if len(points) == 1 else " points of"
         text = f"{spread} {n} {what}{of}"
     else:
         text = f"{spread} {what}"
@@ -33,6 +39,11 @@ def basis(lines: Sequence[Line], style: Style, what: str) -> str:
         elif mine and mine[0]:
             text += f", fold {mine[0]} alone"
     return f"{text}; the epoch is the best by validation."
+
+
+def are_points(lines: Sequence[Line]) -> bool:
+    """Whether the lines are of landmarks."""
+    return of_points(metrics_in(key for line in lines for key in line.metrics))
 
 
 def marks(

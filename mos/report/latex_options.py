@@ -26,7 +26,7 @@ class LatexOptions:
     latex_metrics: str = option(
         "",
         "metrics of the tables; those between two ; share an overview, as in dice,hd,nsd or dice;hd; empty: "
-        "dice,iou;msd,hd or, of landmarks, mre,sdr2,sdr25,sdr3,sdr4",
+        "dice,iou;msd,hd or, of landmarks, mre;sdr2,sdr25,sdr3,sdr4",
         group="LaTeX tables",
     )
     latex_percent: bool = option(False, "shares such as dice in percent, one decimal")
@@ -148,7 +148,7 @@ def read_metrics(text: str, task: str) -> tuple[tuple[str, ...], ...]:
 
     metrics = metrics_of(task)
     keys = [metric.key for metric in metrics]
-    usual = ",".join(keys) if of_points(metrics) else "dice,iou;msd,hd"
+    usual = f"{keys[0]};{','.join(keys[1:])}" if of_points(metrics) else "dice,iou;msd,hd"
     text = text or usual
     groups = [[key.strip() for key in part.split(",")] for part in text.split(";") if part.strip()]
     for group in groups:

@@ -1,5 +1,6 @@
 """The overview as a LaTeX table: runs by rows, metrics by columns, or with parts of the names in columns."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ from mos.report.latex_flags import Flags
 from mos.report.latex_names import HEADINGS, PARTS, Names
 from mos.report.latex_style import Style
 from mos.report.latex_table import Block, Row, Table
-from mos.report.latex_text import NOTHING, aligned
+from mos.report.latex_text import NOTHING, aligned, number
 from mos.report.notice import Notice
 from mos.report.table import Line
 
@@ -49,7 +50,12 @@ def overview(
         )
         for key in keys
     ]
-    counts, sentences = _counts(lines, keys, style)
+    if latex_notes.are_points(lines):
+        medians, sentences = _points(lines, keys, style)
+        metrics[1:1] = medians  # beside the error that they are of
+        counts = []
+    else:
+        counts, sentences = _counts(lines, keys, style)
     quantities = metrics + counts
     marks = latex_cells.has_marks([cell for metric in metrics for cell in metric.cells])
     arrange = _pivoted if columns else _listed
@@ -102,6 +108,30 @@ def _counts(
                 _count(heading, lines, lambda line, n=by_run: f"{n[line.run]}/{line.cases}")
             )
         sentences.append(_left_out_sentence(lines, keys))
+    return found, sentences
+
+
+def _points(
+    lines: Sequence[Line], keys: Sequence[str], style: Style
+) -> tuple[list[Quantity], list[str]]:
+    """Of landmarks: the median of the first metric if it has one, and what is not in the means."""
+    scored = [line for line in lines if line.metrics]
+    found, sentences = [], []
+    shown = style.shown(keys[0])
+    medians = [line.metrics[keys[0]].median if line.metrics else math.nan for line in lines]
+    if not all(map(math.isnan, medians)):
+        heading = f"Median ({shown.unit})" if shown.unit else "Median"
+        cells = aligned([number(median * shown.factor, shown.digits) for median in medians])
+        found.append(Quantity(heading=heading, cells=cells))
+    masked = sorted({line.not_in_reference for line in scored})
+    if any(masked):
+        points = f"{masked[0]}" if len(masked) == 1 else f"{masked[0]} to {masked[-1]}"
+        sentences.append(
+            f"Not scored: {points} {'point' if points == '1' else 'points'} outside the image or not known."
+        )
+    lost = max((line.metrics[key].infinite for line in scored for key in keys), default=0)
+    if lost:
+        sentences.append(f"Left out of the means: up to {lost} points without a finite prediction.")
     return found, sentences
 
 

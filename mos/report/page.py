@@ -13,7 +13,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from mos.report import colour, cost, curve, page_parts, plot_ranks, table
+from mos.report import colour, cost, curve, error_curve, page_parts, plot_ranks, table
 from mos.report.analysis import Analysis
 from mos.report.cache import Cache
 from mos.report.case_block import case_block
@@ -81,6 +81,7 @@ def render(
         "command": lambda words: words if isinstance(words, str) else shlex.join(map(str, words)),
         "epoch_facts": cost.epoch_facts,
         "size": curve,
+        "error_size": error_curve,
         "diagram": plot_ranks.diagram,
         "strip": plot_ranks.strip,
         "strip_width": plot_ranks.strip_width,
@@ -108,6 +109,7 @@ def render(
         parts=parts,
         choices=_choices(collection),
         run_parts=_json(_run_parts(collection.runs)),
+        words=_json(_words(collection)),
         colours=_json(_colours()),
         blocks=[(part, _cases(collection, part.name), pairs[part.number]) for part in parts],
         paired=[number for number, block in pairs.items() if block],
@@ -186,6 +188,25 @@ def _json(value: Any) -> Markup:
     """JSON that may stand inside a script element: nothing in it can end the element."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     return Markup(text.replace("<", "\\u003c"))
+
+
+def _words(collection: Collection) -> dict[str, str]:
+    """What the scripts call labels, and what becomes of them."""
+    if collection.of_points:
+        return {
+            "label": "landmark",
+            "all": "mean of points",
+            "untold": "masked",
+            "states": "Masked",
+            "alarm": "",  # nothing went wrong
+        }
+    return {
+        "label": "label",
+        "all": "mean of labels",
+        "untold": "absent in both",
+        "states": "Missed or invented",
+        "alarm": "alarm",
+    }
 
 
 def _colours() -> dict[str, Any]:

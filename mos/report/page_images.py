@@ -1,14 +1,15 @@
 """Which cases the page carries images of, within a budget, and how its viewer gets them."""
 
+from __future__ import annotations
+
 import base64
 import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from mos import folders
 from mos.errors import BadInput
@@ -16,6 +17,9 @@ from mos.report.case_images import CaseImages, case_file, load_case_images
 from mos.report.collect import Collection
 from mos.report.notice import Notice
 from mos.report.run_record import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _MIB = 2**20
 _TOLERANCE = 1e-4  # of dice: stored scores may have been summed in another order

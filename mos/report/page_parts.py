@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from mos.report import curve, export, table
 from mos.report.analysis import Analysis
 from mos.report.cache import Cache
 from mos.report.collect import Collection
 from mos.report.cost import CostLine, cost_lines
+from mos.report.error_curve import ErrorCurve, error_curve
 from mos.report.metric import Metric, metrics_in
 from mos.report.pivot import Pivot, pivot
 from mos.report.ranking import Ranking
@@ -15,6 +17,7 @@ from mos.report.remembered import remembered
 from mos.report.run_log import log_digest
 from mos.report.run_record import Run
 from mos.report.seeds import Contender, SeedLine
+from mos.report.worst_cases import WorstCase, worst_cases
 from mos.report.zeroshot import ZeroShotLine
 
 FOLDS = 5  # a dataset is split into five rotations
@@ -50,6 +53,8 @@ class DatasetPart:
     costs: list[CostLine]
     seeds: list[SeedLine]
     rankings: list[Ranking]
+    errors: ErrorCurve | None = None  # of landmarks, as what follows
+    worst: Sequence[WorstCase] = ()
 
     @property
     def test(self) -> Stage | None:
@@ -114,9 +119,17 @@ def parts(
                     if analysis
                     else []
                 ),
+                **(_of_points(collection, name, list(by_name)) if collection.of_points else {}),
             )
         )
     return found
+
+
+def _of_points(collection: Collection, dataset: str, names: Sequence[str]) -> dict[str, Any]:
+    """What the test of landmarks has besides tables."""
+    rows = collection.rows
+    tested = rows[(rows["dataset"] == dataset) & (rows["stage"] == "test")]
+    return {"errors": error_curve(tested, names), "worst": worst_cases(tested)}
 
 
 def _panels(

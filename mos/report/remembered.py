@@ -20,6 +20,7 @@ def remembered(
     kinds: Sequence[type],
     *,
     pack: str = "",
+    stays: Sequence[str] = (),
 ) -> T:
     """`make()`, or what it gave for the same `inputs`: see `Cache.remember`.
 
@@ -33,7 +34,7 @@ def remembered(
         found.append(make())
         return to_plain(found[0])
 
-    plain = cache.remember(what, inputs, make_plain, pack=pack)
+    plain = cache.remember(what, inputs, make_plain, pack=pack, stays=stays)
     # What was just made is given as it is; a test holds that what is read later equals it.
     return found[0] if found else from_plain(plain, {kind.__name__: kind for kind in kinds})
 
@@ -67,7 +68,10 @@ def from_plain(value: Any, kinds: dict[str, type]) -> Any:
         return {from_plain(key, kinds): from_plain(of, kinds) for key, of in value[1:]}
     parts = [from_plain(part, kinds) if type(part) is list else part for part in value[1:]]
     if name in kinds:
-        return kinds[name](**dict(zip(_names(kinds[name]), parts, strict=True)))
+        # As pickle does, past __init__, which takes three times as long: there are tens of thousands.
+        one = object.__new__(kinds[name])
+        one.__dict__.update(zip(_names(kinds[name]), parts, strict=True))
+        return one
     return {"tuple": tuple, "list": list, "frozenset": frozenset}[name](parts)
 
 

@@ -1,18 +1,24 @@
 """One metric file of an epoch as rows in long form: one row per case and label."""
 
+from __future__ import annotations
+
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
 
 from mos.report.metric import COUNTS, KEYS, metrics_of
 from mos.report.scores import case_means, point_states, states
 from mos.report.torch_file import Unusual, read_torch_file
+
+if TYPE_CHECKING:  # slow to import, and a summary in which nothing is new needs neither
+    import pandas as pd
+    import pyarrow as pa
 
 POINT_METRICS = metrics_of("landmark")
 POINT_KEYS = tuple(metric.key for metric in POINT_METRICS)
@@ -34,25 +40,44 @@ class MetricRows:
 
     table: pa.Table
     lacks: tuple[tuple[str, str], ...]
-    digest: str = ""  # of what came through the cache: equal for equal rows
 
-    def to_bytes(self) -> bytes:
+    def to_bytes(self) -> tuple[bytes, bytes]:
+        """What can be asked of the rows without them, and the rows."""
+        import pyarrow as pa
+
         sink = pa.BufferOutputStream()
-        table = self.table.replace_schema_metadata({"lacks": json.dumps(self.lacks)})
-        with pa.ipc.new_stream(sink, table.schema) as stream:
-            stream.write_table(table)
-        return sink.getvalue().to_pybytes()
+        with pa.ipc.new_stream(sink, self.table.schema) as stream:
+            stream.write_table(self.table)
+        body = sink.getvalue().to_pybytes()
+        head = {
+            "lacks": self.lacks,
+            "count": len(self.table),
+            "columns": self.table.column_names,
+            "sets": sorted(set(self.table.column("set").to_pylist())),
+            "digest": hashlib.blake2b(body, digest_size=16).hexdigest(),
+        }
+        return json.dumps(head).encode(), body
 
-    @classmethod
-    def from_bytes(cls, data: bytes) -> "MetricRows":
-        with pa.ipc.open_stream(data) as stream:
-            table = stream.read_all()
-        lacks = json.loads(table.schema.metadata[b"lacks"])
-        return cls(
-            table=table.replace_schema_metadata(),
-            lacks=tuple(tuple(pair) for pair in lacks),
-            digest=hashlib.blake2b(data, digest_size=16).hexdigest(),
-        )
+
+class KeptRows:
+    """A `MetricRows` that came through the cache; its table is read when it is asked for."""
+
+    def __init__(self, head: bytes, body: Callable[[], bytes]):
+        known = json.loads(head)
+        self.lacks: tuple[tuple[str, str], ...] = tuple(map(tuple, known["lacks"]))
+        self.count: int = known["count"]
+        self.columns: list[str] = known["columns"]
+        self.sets: list[str] = known["sets"]  # those that occur, sorted
+        self.digest: str = known["digest"]  # equal for equal rows
+        self._body = body
+
+    @cached_property
+    def table(self) -> pa.Table:
+        """As `MetricRows.table`."""
+        import pyarrow as pa
+
+        with pa.ipc.open_stream(self._body()) as stream:
+            return stream.read_all()
 
 
 def read_metric_file(
@@ -99,6 +124,8 @@ def read_rows(path: Path) -> MetricRows:
     patients = _texts(content, "patient") or cases
     if len(patients) != n:
         raise BrokenFile(f"it names {len(patients)} patients for {n} rows")
+
+    import pyarrow as pa
 
     lacks = []
     if points:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,14 +20,14 @@ PICKING = ("dice", "mre")  # the first metric of every task; a test holds it to 
 class RunLog(Mapping[str, Lines]):
     """stage -> epoch -> its last line, so that an epoch done again counts once.
 
-    `data` are bytes that two logs share only if they say the same. Values that are not finite are None.
+    Values that are not finite are None. `head` says what most summaries ask for, and logs share it only if
+    they say the same; `body`, with the lines, is read when somebody asks for them.
     """
 
-    def __init__(self, data: bytes):
-        self.data = data
-        head, _, rest = data.partition(b"\n")
+    def __init__(self, head: bytes, body: Callable[[], bytes]):
+        self.head = head
         self._head = json.loads(head)
-        self._table, self._body = rest[: self._head["table"]], rest[self._head["table"] :]
+        self._read_body = body
 
     @classmethod
     def of(cls, log: Mapping[str, Lines], bad: tuple[int, ...] = ()) -> "RunLog":
@@ -36,13 +36,20 @@ class RunLog(Mapping[str, Lines]):
         lines = log.get("valid", {}).items()
         valid = {key: {epoch: line.get(key) for epoch, line in lines} for key in PICKING}
         table = _packed(log)
+        body = table + json.dumps(log).encode()
         head = {"stages": list(log), "bad": list(bad), "valid": valid, "table": len(table)}
-        return cls(b"".join([json.dumps(head).encode(), b"\n", table, json.dumps(log).encode()]))
+        head["digest"] = hashlib.blake2b(body, digest_size=16).hexdigest()
+        return cls(json.dumps(head).encode(), lambda: body)
+
+    @property
+    def body(self) -> bytes:
+        """The table of numbers, then the lines."""
+        return self._read_body()
 
     @cached_property
     def digest(self) -> str:
         """Equal for logs that say the same, and no others; cheaper to compare than their lines."""
-        return hashlib.blake2b(self.data, digest_size=16).hexdigest()
+        return hashlib.blake2b(self.head, digest_size=16).hexdigest()
 
     @property
     def bad(self) -> list[int]:
@@ -58,12 +65,12 @@ class RunLog(Mapping[str, Lines]):
         """A row per stage and epoch: stage, epoch, and every number of the lines, null where none."""
         import pyarrow as pa  # slow to import: a command that only checks its words needs none
 
-        with pa.ipc.open_stream(self._table) as stream:
+        with pa.ipc.open_stream(self.body[: self._head["table"]]) as stream:
             return stream.read_all()
 
     @cached_property
     def _log(self) -> dict[str, Lines]:
-        body = json.loads(self._body)
+        body = json.loads(self.body[self._head["table"] :])
         return {
             stage: {int(epoch): line for epoch, line in lines.items()}
             for stage, lines in body.items()

@@ -164,7 +164,8 @@ def _read_record(path: Path, problems: list) -> dict:
 
 def _read_log(path: Path, problems: list, cache: Cache, pack: str) -> RunLog:
     try:
-        log = RunLog(cache.read_file(path, pack, lambda path: read_log(path).data))
+        kept = cache.read_parts(path, pack, _log_parts)
+        log = RunLog(kept.head, kept.body)
     except FileNotFoundError:
         problems.append(("broken", "metric.jsonl is missing: no learning curves"))
         return RunLog.of({})
@@ -175,6 +176,11 @@ def _read_log(path: Path, problems: list, cache: Cache, pack: str) -> RunLog:
         text = f"metric.jsonl: {len(log.bad)} bad lines, the first is line {log.bad[0]}"
         problems.append(("broken", text))
     return log
+
+
+def _log_parts(path: Path) -> tuple[bytes, bytes]:
+    log = read_log(path)
+    return log.head, log.body
 
 
 def _choose_epoch(

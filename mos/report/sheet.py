@@ -1,13 +1,18 @@
 """The scores of one dataset and stage as arrays, ready to be paired by case id."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from mos.report.metric import Metric, metrics_in
 from mos.report.seeds import Contender
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _AT_ONCE = 2_000_000  # scores
 
@@ -100,6 +105,8 @@ class Sheet:
 
 def sheets(rows: pd.DataFrame, contenders: Sequence[Contender]) -> list[Sheet]:
     """One sheet per dataset and stage of `rows` (the frame of `collect`), in their order."""
+    import pandas as pd
+
     rows = rows[(rows["state"] != "not scored").to_numpy(bool)]
     if not len(rows):
         return []

@@ -1,15 +1,17 @@
 """The tables of the report: runs by rows, metrics by columns; which value of a column is best."""
 
+from __future__ import annotations
+
 import math
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
-from mos.report.cache import Cache
+from mos.report.cache import pack_name
 from mos.report.collect import Collection
 from mos.report.metric import BY_KEY, Metric, PointMetric, metrics_in, of_points
 from mos.report.remembered import remembered
@@ -17,6 +19,11 @@ from mos.report.run_record import Run, name_order
 from mos.report.scores import group_means
 from mos.report.statistics import Description, describe
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Gives what `make` gives, or gave for the same inputs.
+Kept = Callable[..., dict[str, Description]]
 _NAMES = ("dataset", "stage", "run", "network", "tag", "dims", "aux", "postfix")
 
 
@@ -86,16 +93,17 @@ def _empty(run: Run) -> Line:
 
 def _lines(collection: Collection, extra: list[str]) -> list[Line]:
     """Makes a line of every (dataset, stage, *extra, run) and marks the best of each column."""
-    rows = collection.rows
     found = []
-    for dataset, stage in rows[["dataset", "stage"]].drop_duplicates().itertuples(index=False):
+    for dataset, stage in collection.stages:
         make = partial(_lines_of, collection, dataset, stage, extra)
         inputs = collection.inputs(dataset, stage)
         if inputs is None:
             found += make()
             continue
-        inputs = [*inputs, repr((dataset, stage, extra))]
-        found += remembered(collection.cache, "lines", inputs, make, [Line, Description])
+        pack = repr((dataset, stage, extra))
+        about = {"pack": pack, "stays": [pack_name("describe", pack)]}
+        inputs = [*inputs, pack]
+        found += remembered(collection.cache, "lines", inputs, make, [Line, Description], **about)
     return found
 
 
@@ -109,10 +117,10 @@ def _lines_of(collection: Collection, dataset: str, stage: str, extra: list[str]
     table = Columns.of(rows)
     columns = defaultdict(list)
     groups = rows.groupby(["dataset", "stage", *extra, "run"], sort=True).indices
+    describe_with = partial(remembered, collection.cache, "describe", kinds=[Description])
+    describe_with = partial(describe_with, pack=repr((dataset, stage, extra)))
     for key, where in groups.items():
-        columns[key[:-1]].append(
-            (_line(table, where, extra, collection.cache), table.content(where))
-        )
+        columns[key[:-1]].append((_line(table, where, extra, describe_with), table.content(where)))
     return [line for group in columns.values() for line in _mark_best(group)]
 
 
@@ -130,6 +138,8 @@ class Columns:
 
     @classmethod
     def of(cls, rows: pd.DataFrame) -> "Columns":
+        import pandas as pd
+
         case, fold, patient = (
             pd.factorize(rows[key], sort=True)[0] for key in ("case", "fold", "patient")
         )
@@ -170,15 +180,15 @@ def case_scores(table: Columns, where: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return group_means(per_fold, of_fold, len(cases)), table.patient[where][first]
 
 
-def _line(table: Columns, where: np.ndarray, extra: list[str], cache: Cache) -> Line:
+def _line(table: Columns, where: np.ndarray, extra: list[str], kept: Kept) -> Line:
     """The line of the rows `where`, all of one run and stage."""
     name = {key: column[where[0]] for key, column in table.names.items()}
     values, patients = case_scores(table, where)
     states = Counter(table.names["state"][where].tolist())
     described = (
-        describe_points(table, where, cache)
+        describe_points(table, where, kept)
         if of_points(table.metrics)
-        else describe_all(values, patients, table.metrics, cache)
+        else describe_all(values, patients, table.metrics, kept)
     )
     return Line(
         **{key: name[key] for key in _NAMES},
@@ -197,7 +207,7 @@ def _line(table: Columns, where: np.ndarray, extra: list[str], cache: Cache) -> 
 
 
 def describe_all(
-    values: np.ndarray, patients: np.ndarray, metrics: Sequence[Metric], cache: Cache
+    values: np.ndarray, patients: np.ndarray, metrics: Sequence[Metric], kept: Kept
 ) -> dict[str, Description]:
     """`describe` of every metric; `values` (n, metrics), `patients` (n,) whose case each is."""
     owners = np.unique(patients, return_inverse=True)[1]
@@ -205,10 +215,10 @@ def describe_all(
     def make() -> dict[str, Description]:
         return {metric.key: describe(values[:, i], owners) for i, metric in enumerate(metrics)}
 
-    return remembered(cache, "describe", [values, owners], make, [Description])
+    return kept(inputs=[values, owners], make=make)
 
 
-def describe_points(table: Columns, where: np.ndarray, cache: Cache) -> dict[str, Description]:
+def describe_points(table: Columns, where: np.ndarray, kept: Kept) -> dict[str, Description]:
     """Every metric over the points of the rows `where` that are not masked, whichever case they are of.
 
     So a case of few points weighs less than one of many, as challenges of landmarks count. Errors have
@@ -228,7 +238,7 @@ def describe_points(table: Columns, where: np.ndarray, cache: Cache) -> dict[str
             found[metric.key] = about
         return found
 
-    return remembered(cache, "describe points", [values, owners], make, [Description])
+    return kept(inputs=["points", values, owners], make=make)
 
 
 def _mark_best(group: list[tuple[Line, frozenset[int]]]) -> list[Line]:

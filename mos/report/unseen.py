@@ -1,11 +1,15 @@
 """Whether test patients were unseen: those that train, choose or are tested twice, by the files."""
 
-from collections.abc import Sequence
+from __future__ import annotations
 
-import pandas as pd
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from mos.report.notice import Notice
 from mos.report.run_record import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _SHOWN = 3  # names in a sentence
 

@@ -78,7 +78,7 @@ def test_one_new_epoch_is_all_that_is_read_again(tmp_path, monkeypatch):
     (folder / "best").unlink()
     (folder / "best").symlink_to("epoch-0007")
     read = []
-    original = module.Cache.read_file
+    original = module.Cache.read_parts
 
     def watched(self, path, pack, reader):
         def seen(path):
@@ -87,7 +87,7 @@ def test_one_new_epoch_is_all_that_is_read_again(tmp_path, monkeypatch):
 
         return original(self, path, pack, seen)
 
-    monkeypatch.setattr(module.Cache, "read_file", watched)
+    monkeypatch.setattr(module.Cache, "read_parts", watched)
     kept = summarise(tmp_path / "kept", root)
     assert read == ["epoch-0007/test-metrics.pt"]
     assert kept == said(Cache(None), root)

@@ -98,6 +98,12 @@ function roundTicks(low, high, count) {
   return ticks;
 }
 
+const words = JSON.parse(byId("words").textContent); // what labels are called, and what becomes of them
+
+function labelName([id, name]) {
+  return name === String(id) ? `${words.label} ${id}` : `${id} ${name}`;
+}
+
 function choice(label, entries, chosen, change) {
   const select = make("select", { change: () => change(select.value) },
     entries.map(([value, text]) => make("option", { value, selected: String(value) === String(chosen) }, text)));

@@ -2,7 +2,7 @@
 
 const dialog = byId("dialog");
 const trail = []; // what was open before, for the button that goes back
-const STATES = { s: "", m: "missed", i: "invented", a: "absent in both", v: "varies by fold", "-": "not scored" };
+const STATES = { s: "", m: "missed", i: "invented", a: words.untold, k: words.untold, v: "varies by fold", "-": "not scored" };
 
 function show(view, isReturn = false) {
   if (!isReturn) trail.push(view);
@@ -34,7 +34,7 @@ function title(text, ...rest) {
 }
 
 function labelNames(block) {
-  return ["mean of labels", ...block.labels.map(([id, name]) => (name === String(id) ? `label ${id}` : `${id} ${name}`))];
+  return [words.all, ...block.labels.map(labelName)];
 }
 
 function labelChoice(block, label, change) {
@@ -46,7 +46,7 @@ function labelChoice(block, label, change) {
 function stateText(block, states, label) {
   const names = labelNames(block).slice(1);
   return names
-    .map((name, i) => (label === 0 || label === i + 1) && "miv".includes(states[i]) && `${STATES[states[i]]}: ${name}`)
+    .map((name, i) => (label === 0 || label === i + 1) && "mivk".includes(states[i]) && `${STATES[states[i]]}: ${name}`)
     .filter(Boolean).join(", ");
 }
 
@@ -91,10 +91,10 @@ function runView(about) {
           make("button", { type: "button", class: "open", click: () => show(caseView({ ...about, label, case: entry.case, names })) }, entry.case),
           entry.patient !== entry.case && make("span", { class: "small" }, entry.patient)),
         make("td", { "data-value": entry.fold }, entry.fold || "–"),
-        make("td", { class: `text ${text && "alarm"}`, "data-value": text || "" }, text || "–"),
+        make("td", { class: `text ${text && words.alarm}`, "data-value": text || "" }, text || "–"),
         metricCells(block, entry.scores));
     });
-    const heads = [head("Case", "asc"), head("Fold", "asc"), head("Missed or invented", "desc", { class: "text" }), ...metricHeads(block)];
+    const heads = [head("Case", "asc"), head("Fold", "asc"), head(words.states, "desc", { class: "text" }), ...metricHeads(block)];
     const fold = about.fold === undefined ? "" : `, fold ${about.fold || "–"}`;
     return [
       ...title(about.run, `${about.name}, ${about.stage}${fold}: ${rows.length} cases. A case opens its images and its scores in the other runs.`),
@@ -123,12 +123,12 @@ function caseView(about) {
         make("th", { scope: "row", "data-value": entry.run },
           has ? make("button", { type: "button", class: "open", click: () => viewer.choose(entry.run) }, entry.run) : entry.run),
         make("td", { "data-value": entry.fold }, entry.fold || "–"),
-        make("td", { class: `text ${text && "alarm"}`, "data-value": text || "" }, text || "–"),
+        make("td", { class: `text ${text && words.alarm}`, "data-value": text || "" }, text || "–"),
         metricCells(block, entry.scores));
     });
     const place = about.names?.indexOf(about.case) ?? -1;
     const step = (by) => again(caseView({ ...about, case: about.names[place + by] }));
-    const heads = [head("Run", "asc"), head("Fold", "asc"), head("Missed or invented", "desc", { class: "text" }), ...metricHeads(block)];
+    const heads = [head("Run", "asc"), head("Fold", "asc"), head(words.states, "desc", { class: "text" }), ...metricHeads(block)];
     const patient = entries[0] && entries[0].patient !== about.case ? ` of ${entries[0].patient}` : "";
     return [
       ...title(about.case, `A ${about.stage} case${patient} in ${about.name}, with the scores of every run that the filters let through.`),
@@ -142,12 +142,13 @@ function caseView(about) {
   };
 }
 
-// A value of a table opens its cases; what it is about stands on it, its row and its table.
+// A value of a table opens its cases, a case itself; what it is about stands on it, its row and its table.
 document.addEventListener("click", (event) => {
-  const cell = event.target.closest("button.cases");
+  const cell = event.target.closest("button.cases, button.one-case");
   if (!cell) return;
   const of = (key) => cell.closest(`[data-${key}]`)?.getAttribute(`data-${key}`) ?? undefined;
-  show(runView({
+  show((of("case") === undefined ? runView : caseView)({
+    case: of("case"),
     dataset: of("dataset"),
     name: of("dataset-name"),
     stage: of("stage"),

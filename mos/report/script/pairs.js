@@ -57,7 +57,7 @@ async function comparisons(host) {
   const names = pairs.contenders.map((one) => one.name);
   const state = { metric: cases.metrics[0].key, label: -1, against: pairs.best ?? names[0] };
   const body = make("div");
-  const labels = [[-1, "mean of labels"], ...cases.labels.map(([id, text]) => [id, text === String(id) ? `label ${id}` : `${id} ${text}`])];
+  const labels = [[-1, words.all], ...cases.labels.map((one) => [one[0], labelName(one)])];
   host.replaceChildren(
     make("div", { class: "controls" },
       choice("Metric", cases.metrics.map((metric) => [metric.key, metric.title]), state.metric, (value) => { state.metric = value; paint(); }),

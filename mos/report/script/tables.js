@@ -45,7 +45,8 @@ function wanted(run) {
 function applyFilters(root) {
   const known = new Map(Object.keys(runParts).map((run) => [run, wanted(run)]));
   const keep = (run) => known.get(run) ?? true;
-  for (const element of root.querySelectorAll("[data-run]")) element.hidden = !keep(element.dataset.run);
+  // An attribute, since lines of pictures have no such property.
+  for (const element of root.querySelectorAll("[data-run]")) element.toggleAttribute("hidden", !keep(element.dataset.run));
   for (const element of root.querySelectorAll("[data-against]")) element.hidden = !keep(element.dataset.against);
   for (const table of root.querySelectorAll("table.pivot")) applyToPivot(table, keep);
   for (const element of root.querySelectorAll("[data-runs]")) {
