@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy import special
 
 from mos.report.paired import midranks
 
@@ -39,6 +38,8 @@ def critical_difference(
     Returns:
         None for fewer than three contenders or two patients.
     """
+    from scipy import special  # slow to import, and often all is remembered
+
     n, k = utility.shape
     if k < 3 or n < 2:
         return None
@@ -66,6 +67,8 @@ def studentized_range(count: int, alpha: float) -> float:
     That is the studentized range with infinite degrees of freedom; divided by the square root of 2
     it is the q of Demsar's table 5. `scipy.stats.studentized_range` gives the same, a second later.
     """
+    from scipy import special
+
     x = np.linspace(-9, 9, 2001)
     density = np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi)
     low, high = 0.0, 20.0

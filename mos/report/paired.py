@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy import special  # scipy.stats takes a second to import; the tests compare with it
 
 # Up to so many differences that are not zero, the signed-rank test is exact, whether tied or not.
 EXACT = 50
@@ -40,6 +39,8 @@ def t_tests(differences: np.ndarray) -> PairedT:
     As `scipy.stats.ttest_rel`. Where all differences are equal, t and dz are infinite and p is 0, or
     t and dz are 0 and p is 1 if they are all zero; all are nan below two differences.
     """
+    from scipy import special  # as everywhere here: slow to import, and often all tests are remembered
+
     known = ~np.isnan(differences)
     count = known.sum(axis=1)
     enough = count > 1
@@ -126,6 +127,8 @@ def normal_p(plus: np.ndarray, number: np.ndarray, tied: np.ndarray) -> np.ndarr
         plus: (...) sums of positive ranks; number: of differences that are not zero; tied: sums of
             t^3 - t over groups of t tied ranks (Lehmann 1975).
     """
+    from scipy import special
+
     variance = number * (number + 1) * (2 * number + 1) / 24 - tied / 48
     off = plus - number * (number + 1) / 4
     z = np.divide(off, np.sqrt(variance), out=np.zeros(off.shape), where=variance > 0)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mos.report.collect import Collection
+from mos.report.remembered import remembered
 from mos.report.run_record import name_order
 from mos.report.statistics import Description, bootstrap_difference, describe
 from mos.report.table import Columns, case_scores
@@ -50,6 +51,16 @@ def zeroshot_lines(collection: Collection) -> list[ZeroShotLine]:
 
     A case that several folds scored counts once with their mean; missed and invented count every fold.
     """
+    if not any(stage.startswith(STAGE) for _, stage in collection.stages):
+        return []
+    inputs = collection.inputs()
+    if inputs is None:
+        return _lines(collection)
+    kinds = [ZeroShotLine, Gap, Description]
+    return remembered(collection.cache, "zeroshot", inputs, lambda: _lines(collection), kinds)
+
+
+def _lines(collection: Collection) -> list[ZeroShotLine]:
     rows = collection.rows
     rows = rows[rows["state"] != "not scored"].reset_index(drop=True)
     is_foreign = rows["stage"].str.startswith(STAGE).to_numpy(bool)
