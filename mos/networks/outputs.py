@@ -10,7 +10,7 @@ class Auxiliary(NamedTuple):
 
     Attributes:
         weight: its loss counts so many times beside that of the logits, which counts once.
-        logits: (bs, label_count, *size), or (bs, 1, *size) where the answer is foreground or edge alone.
+        logits: (bs, label_count, *size) of a segmentation, (bs, 1, *size) of edges.
         target: what it should look like: the segmentation, or the edges of its structures.
     """
 

@@ -593,4 +593,118 @@ NETWORKS: dict[str, Network] = {
         },
     ),
     # transformers, polyp and lesion networks
+    "nnformer": Network(
+        builder="nnformer.build",
+        dims=(3,),
+        title="nnFormer",
+        paper="Zhou et al., arXiv; IEEE TIP 2023",
+        year=2021,
+        source="own",
+        takes=("channels", "dropout"),
+        published={
+            3: Published(
+                parameters=150.5e6,
+                where="Shaker et al. 2024 (UNETR++), table of Synapse",
+                in_channels=1,
+                label_count=14,
+                crop_size=(64, 128, 128),
+            )
+        },
+        note="deep supervision; strides follow the voxel's shape",
+    ),
+    "transunet": Network(
+        builder="transunet.build",
+        dims=(2,),
+        title="TransUNet",
+        paper="Chen et al., arXiv; MedIA 2024",
+        year=2021,
+        source="own",
+        takes=("channels", "norm", "dropout"),
+        published={
+            2: Published(
+                parameters=105.28e6,
+                where="authors' code, R50-ViT-B/16",
+                label_count=9,
+                crop_size=(224, 224),
+            )
+        },
+    ),
+    "swinunet": Network(
+        builder="swinunet.build",
+        dims=(2,),
+        title="Swin-Unet",
+        paper="Cao et al., ECCV workshops",
+        year=2022,
+        source="own",
+        takes=("channels", "dropout"),
+        published={2: Published(parameters=27.17e6, where="authors' code", label_count=9)},
+    ),
+    "medt": Network(
+        builder="medt.build",
+        dims=(2,),
+        title="Medical Transformer (MedT)",
+        paper="Valanarasu et al., MICCAI",
+        year=2021,
+        source="own",
+        takes=("norm",),
+        published={
+            2: Published(
+                parameters=1.5246e6,
+                where="authors' code, 1.560 M, less convolutions it never calls, 0.036 M",
+                crop_size=(128, 128),
+            )
+        },
+    ),
+    "pranet": Network(
+        builder="pranet.build",
+        dims=(2,),
+        title="PraNet",
+        paper="Fan et al., MICCAI",
+        year=2020,
+        source="own",
+        takes=("norm", "encoder"),
+        encoder="res2net50_26w_4s",
+        published={
+            2: Published(
+                parameters=30.50e6,
+                where="authors' code, 32.55 M, less a classifier it never calls, 2.05 M",
+            )
+        },
+        note="deep supervision",
+    ),
+    "caranet": Network(
+        builder="caranet.build",
+        dims=(2,),
+        title="CaraNet",
+        paper="Lou et al., SPIE Medical Imaging",
+        year=2022,
+        source="own",
+        takes=("norm", "encoder"),
+        encoder="res2net50_26w_4s",
+        published={
+            2: Published(
+                parameters=44.59e6,
+                where="authors' code, 46.64 M, less a classifier it never calls, 2.05 M",
+                encoder="res2net101_26w_4s",
+            )
+        },
+        note="deep supervision",
+    ),
+    "infnet": Network(
+        builder="infnet.build",
+        dims=(2,),
+        title="Inf-Net",
+        paper="Fan et al., IEEE TMI",
+        year=2020,
+        source="own",
+        takes=("norm", "encoder"),
+        encoder="res2net50_26w_4s",
+        published={
+            2: Published(
+                parameters=31.07e6,
+                where="paper, 33.12 M, less a classifier its code never calls, 2.05 M",
+            )
+        },
+        note="deep supervision, and of edges",
+    ),
 }
