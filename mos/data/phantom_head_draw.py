@@ -159,7 +159,8 @@ def _squared(start: np.ndarray, end: np.ndarray, y: np.ndarray, x: np.ndarray) -
         if length == 0:
             continue
         px, py = x - ax, y - ay
-        part = np.clip(((py * dy)[:, None] + (px * dx)[None]) / length, 0, 1)
+        part = ((py * dy)[:, None] + (px * dx)[None]) / length
+        np.minimum(np.maximum(part, 0, out=part), 1, out=part)
         off_x, off_y = px[None] - part * dx, py[:, None] - part * dy
         np.minimum(nearest, off_x * off_x + off_y * off_y, out=nearest)
     return nearest

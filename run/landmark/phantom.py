@@ -36,13 +36,13 @@ class PhantomSet:
     fold: int | None = None  # None: everything is for training
 
 
-_MAIN = PhantomSet(patients=("head", 60), size=(256, 208), frame=(300, 250))
+_MAIN = PhantomSet(patients=("head", 60), size=(256, 208), frame=(336, 264))
 PHANTOM_SETS: dict[str, PhantomSet] = {
     **{f"phantom-{fold}": replace(_MAIN, fold=fold) for fold in range(5)},
     "phantom-all": _MAIN,
     # Few and coarse pixels, for tests and first tries.
     "phantom-tiny": PhantomSet(
-        patients=("tinyhead", 12), size=(64, 52), frame=(76, 64), coarse=4.0, fold=0
+        patients=("tinyhead", 12), size=(64, 52), frame=(84, 66), coarse=4.0, fold=0
     ),
 }
 
