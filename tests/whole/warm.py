@@ -55,7 +55,8 @@ def serve(address: str) -> None:
     import run.baseline.building
     import run.baseline.checking
     import run.baseline.predicting
-    import run.baseline.train  # noqa: F401
+    import run.baseline.train
+    import run.landmark.train  # noqa: F401
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     server = socket.socket(socket.AF_UNIX)
