@@ -8,6 +8,9 @@
                            "flips": "hw", "window": [..], "overlap": 0.25, "precision": "fp32",
                            "allow_gaps": false}}}
 
+The mean of several runs has a list of their values in place of each of `epoch`, `flips`, `window`, `overlap` and
+`precision`, the hash of their hashes, and under `runs` their names and hashes (`mean_of`).
+
 An image is entered as not done before it is written and as done after, so a kill at any moment leaves
 nothing that looks like a result and is none.
 """
@@ -32,20 +35,31 @@ RECORD_NAME = "predict.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Everything but the image itself that decides what a segmentation looks like."""
+    """Everything but the image itself that decides what a segmentation looks like.
+
+    The mean of several runs has a tuple with the value of each run, but for the hash and `allow_gaps`.
+    """
 
     weights_sha256: str
-    epoch: int
-    flips: str  # axes that are averaged over, "" for none
-    window: tuple[int, ...]  # d, h, w voxels
-    overlap: float
-    precision: str
+    epoch: int | tuple[int, ...]
+    flips: str | tuple[str, ...]  # axes that are averaged over, "" for none
+    window: tuple[int, ...] | tuple[tuple[int, ...], ...]  # d, h, w voxels
+    overlap: float | tuple[float, ...]
+    precision: str | tuple[str, ...]
     allow_gaps: bool
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON gives it back."""
+        return {key: _listed(value) for key, value in asdict(self).items()}
 
     def entry(self, source: "Source", done: bool) -> dict[str, Any]:
         """The entry of an image in `predict.json`."""
         files = [os.path.abspath(file) for file in source.files]
-        return {"done": done, "source": files} | asdict(self) | {"window": list(self.window)}
+        return {"done": done, "source": files} | self.plain()
+
+
+def _listed(value: Any) -> Any:
+    return [_listed(one) for one in value] if isinstance(value, tuple) else value
 
 
 def result_path(folder: Path, name: str) -> Path:
@@ -181,7 +195,7 @@ def _refuse_others(
 
 def _differing(entry: Mapping[str, Any], settings: Settings) -> str:
     """The settings of an entry that are others now, in words; "" for none."""
-    now = asdict(settings) | {"window": list(settings.window)}
+    now = settings.plain()
     wrong = [key for key, value in now.items() if entry.get(key) != value]
     if entry.get("allow_gaps") is False and "allow_gaps" in wrong:
         wrong.remove("allow_gaps")

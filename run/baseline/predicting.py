@@ -1,24 +1,22 @@
-"""Segmenting new images with a stored run: the run's preparation, the scored path, the image's grid."""
+"""Segmenting new images with stored runs: their preparation, the scored path, the image's grid."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mos.engine.device import Machine
 from mos.engine.progress import progress
-from mos.engine.record import file_hash
 from mos.errors import BadInput
-from mos.folders import RUN_RECORD, WEIGHTS, epoch_number
 from mos.io.prepare import Preparation, prepare, restore_probabilities
 from run.baseline.dataset import inside
 from run.baseline.infer import predict_probabilities
-from run.baseline.model_arguments import ModelArguments
 from run.baseline.predict_inputs import Source, find_inputs, read_channels
-from run.baseline.predict_outputs import Settings, open_output, write_result
-from run.baseline.stored import load_network, machine_for, open_stored, stored_epoch
+from run.baseline.predict_members import Member, about, open_members, settings_of
+from run.baseline.predict_outputs import open_output, write_result
+from run.baseline.stored import load_network
 
 
 def predict(options: Any) -> None:
@@ -30,38 +28,22 @@ def predict(options: Any) -> None:
         options: `run.baseline.cmd.predict.Options`.
 
     Raises:
-        BadInput: a run, an image or an output folder that cannot be used.
+        BadInput: a run, an image or an output folder that cannot be used; runs that have no mean.
     """
-    run, output = Path(options.run), Path(options.output)
-    stored = open_stored(run)
-    trained, record = stored.options, stored.record
-    if not record.get("preparation"):
-        raise BadInput(
-            f"{run / RUN_RECORD}: does not say how its dataset was prepared, so a new image could not be "
-            "prepared the same way. Build the dataset with .scripts/baseline/cmd/build and train on that"
-        )
-    epoch = stored_epoch(run, options.epoch)
-    sources = find_inputs(options.input, record["in_channels"], output)
-    machine = machine_for(options, trained, record)
-    settings = Settings(
-        weights_sha256=file_hash(epoch / WEIGHTS),
-        epoch=epoch_number(epoch),
-        flips=trained.image_flip_axes if options.flips or trained.valid_flips else "",
-        window=tuple(trained.dataset_valid_crop_size),
-        overlap=trained.dataset_valid_crop_overlap,
-        precision=machine.precision,
-        allow_gaps=options.allow_gaps,
-    )
-    todo = open_output(output, sources, settings, _about(run, record), overwrite=options.overwrite)
-    print(
-        f"{run.name} epoch {settings.epoch}: {len(sources)} images, {len(sources) - len(todo)} done already"
-    )
+    output = Path(options.output)
+    members = open_members(options)
+    sources = find_inputs(options.input, members[0].stored.record["in_channels"], output)
+    settings = settings_of(members, allow_gaps=options.allow_gaps)
+    todo = open_output(output, sources, settings, about(members), overwrite=options.overwrite)
+    who = ", ".join(sorted(one.name for one in members))
+    who = f"the mean of {len(members)} runs ({who})" if len(members) > 1 else who
+    print(f"{who}: {len(sources)} images, {len(sources) - len(todo)} done already")
     if not todo:
         return
-    network = load_network(stored, epoch, machine)
+    networks = [load_network(one.stored, one.epoch, one.machine) for one in members]
     for done, source in enumerate(progress(todo, total=len(todo), title="predict")):
         try:
-            image = segment(source, network, trained, record, machine, settings)
+            image = segment(source, members, networks, options.allow_gaps)
         except BadInput as error:
             again = "the same command" + (" without --overwrite" if options.overwrite else "")
             raise BadInput(
@@ -74,13 +56,11 @@ def predict(options: Any) -> None:
 
 def segment(
     source: Source,
-    network: nn.Module,
-    trained: ModelArguments,
-    record: Mapping[str, Any],
-    machine: Machine,
-    settings: Settings,
+    members: Sequence[Member],
+    networks: Sequence[nn.Module],
+    allow_gaps: bool = False,
 ) -> Any:
-    """Segments one image.
+    """Segments one image: the label with the largest mean probability over the runs.
 
     Returns:
         A uint8 `sitk.Image` of the dataset's label ids on the image's own grid.
@@ -89,28 +69,38 @@ def segment(
         BadInput: an unreadable image, one with another number of channels, or one that does not fit
             into memory.
     """
-    channels = read_channels(source, record["in_channels"], allow_gaps=settings.allow_gaps)
+    record = members[0].stored.record
+    channels = read_channels(source, record["in_channels"], allow_gaps=allow_gaps)
     prepared = prepare(channels, None, Preparation.from_json(record["preparation"]))
     try:
-        image = torch.from_numpy(prepared.image)[None].to(machine.device).float().div_(255.0)
-        with torch.no_grad(), machine.autocast():
-            chances = predict_probabilities(
-                network,
-                image,
-                dims=trained.dims,
-                window=settings.window,
-                overlap=settings.overlap,
-                labels=record["train_labels"],
-                flip_axes=settings.flips,
-                partial_labels=trained.partial_labels,
-            )[0]
-        chances = only_inside(chances, prepared.case["box"]).cpu().numpy()
+        mean = torch.zeros(())
+        for member, network in zip(members, networks, strict=True):
+            mean = mean + _probabilities(member, network, prepared.image) / len(members)
+        chances = only_inside(mean, prepared.case["box"]).cpu().numpy()
     except torch.OutOfMemoryError as error:
         size = "x".join(map(str, prepared.image.shape[1:]))
         raise BadInput(
-            f"{source}: with {size} voxels too large for the memory of {machine.device}; give --device cpu"
+            f"{source}: with {size} voxels too large for the memory of {members[0].machine.device}; give "
+            "--device cpu"
         ) from error
     return restore_probabilities(chances, prepared.case, channels[0])
+
+
+def _probabilities(member: Member, network: nn.Module, block: np.ndarray) -> Tensor:
+    """(label_count, d, h, w) float32 of a prepared block (ch, d, h, w) uint8, by the path that is scored."""
+    trained, machine = member.stored.options, member.machine
+    image = torch.from_numpy(block)[None].to(machine.device).float().div_(255.0)
+    with torch.no_grad(), machine.autocast():
+        return predict_probabilities(
+            network,
+            image,
+            dims=trained.dims,
+            window=tuple(trained.dataset_valid_crop_size),
+            overlap=trained.dataset_valid_crop_overlap,
+            labels=member.stored.record["train_labels"],
+            flip_axes=member.flips,
+            partial_labels=trained.partial_labels,
+        )[0]
 
 
 def only_inside(chances: Tensor, box: Sequence[Sequence[int]]) -> Tensor:
@@ -120,17 +110,6 @@ def only_inside(chances: Tensor, box: Sequence[Sequence[int]]) -> Tensor:
     window = (slice(None), *inside(box))
     result[window] = chances[window]
     return result
-
-
-def _about(run: Path, record: Mapping[str, Any]) -> dict[str, Any]:
-    """What a reader of `predict.json` wants to know of the run: above all what the ids mean."""
-    return {
-        "run": run.resolve().name,
-        "setting": run.resolve().parent.name,
-        "labels": record.get("labels", {}),
-        "predicted_labels": [0, *record["train_labels"]],
-        "label_map": record["preparation"].get("label_map", {}),
-    }
 
 
 def _naming(error: BadInput, source: Source) -> str:

@@ -17,6 +17,7 @@ from mos.io.prepare import Preparation
 from run.baseline import predicting
 from run.baseline.cmd.predict import main
 from run.baseline.model_arguments import ModelArguments
+from run.baseline.stored import machine_for
 from run.baseline.task import build_network
 
 OPTIONS = {
@@ -30,9 +31,12 @@ OPTIONS = {
 @pytest.fixture
 def run(tmp_path):
     """A stored run of two epochs on one channel, with weights as they were drawn."""
-    folder = tmp_path / "baseline-heart-0" / "unet-2d-none"
+    return stored_run(tmp_path / "baseline-heart-0" / "unet-2d-none")
+
+
+def stored_run(folder, seed=0, **changed):
     trained = ModelArguments(
-        model_channels=(4, 8, 8), model_norm="instance", dataset_crop_size=(16, 16)
+        model_channels=(4, 8, 8), model_norm="instance", dataset_crop_size=(16, 16), seed=seed
     )
     record = {
         "preparation": Preparation(label_map={"5": 1}).to_json(),
@@ -42,7 +46,7 @@ def run(tmp_path):
         "train_labels": [1],
         "spacing": [5.0, 1.0, 1.0],
         "options": OPTIONS,
-    }
+    } | changed
     folder.mkdir(parents=True)
     (folder / "run.json").write_text(json.dumps(record))
     for epoch in (1, 2):
@@ -75,7 +79,9 @@ def predict(run, images, tmp_path):
     def call(**options):
         given = {"run": run, "input": images, "output": tmp_path / "out", "device": "cpu"}
         given |= {"threads": 1} | options
-        main([f"--{key}={value}" for key, value in given.items()])
+        runs = given.pop("run")
+        runs = [str(one) for one in (runs if isinstance(runs, list) else [runs])]
+        main(["--run", *runs, *(f"--{key}={value}" for key, value in given.items())])
         return {
             path.name[:9]: path.read_bytes() for path in sorted((tmp_path / "out").glob("*.nii.gz"))
         }
@@ -169,12 +175,12 @@ def test_a_precision_is_that_of_training_where_the_device_has_it(monkeypatch):
     options = SimpleNamespace(device="cpu", precision="auto", threads=1)
     trained = ModelArguments()
     for wanted in ("fp32", "bf16"):
-        machine = predicting.machine_for(options, trained, {"machine": {"precision": wanted}})
+        machine = machine_for(options, trained, {"machine": {"precision": wanted}})
         assert machine.precision == wanted
-    assert predicting.machine_for(options, trained, {}).precision == "bf16"
+    assert machine_for(options, trained, {}).precision == "bf16"
     asked = SimpleNamespace(device="cpu", precision="fp16", threads=1)
     with pytest.raises(BadInput, match="fp16: needs a GPU"):
-        predicting.machine_for(asked, trained, {})
+        machine_for(asked, trained, {})
 
 
 def test_an_image_too_large_for_memory_is_said_as_such(predict, monkeypatch):
@@ -184,3 +190,84 @@ def test_an_image_too_large_for_memory_is_said_as_such(predict, monkeypatch):
     monkeypatch.setattr(predicting, "predict_probabilities", full)
     with pytest.raises(BadInput, match=r"case_0000\.mha: with 3x16x16 voxels too large .* cpu"):
         predict()
+
+
+@pytest.fixture
+def folds(run, tmp_path):
+    """Two more runs on the same data, with other weights."""
+    return [
+        run,
+        *(
+            stored_run(tmp_path / f"baseline-heart-{seed}" / "unet-2d-none", seed)
+            for seed in (1, 2)
+        ),
+    ]
+
+
+def test_several_runs_answer_with_the_mean_of_their_probabilities(
+    predict, folds, images, monkeypatch, capsys, tmp_path
+):
+    single, seen = predicting.predict_probabilities, []
+
+    def watched(*args, **kwargs):
+        seen.append(single(*args, **kwargs))
+        return seen[-1]
+
+    monkeypatch.setattr(predicting, "predict_probabilities", watched)
+    together = predict(run=folds)
+    assert len(seen) == 3 * 3, "three images, three runs each"
+    assert "the mean of 3 runs (baseline-heart-0/unet-2d-none epoch 1" in capsys.readouterr().out
+    for number, name in enumerate(together):
+        expected = torch.stack(seen[3 * number : 3 * number + 3]).mean(0)[0].argmax(0)
+        found = sitk.ReadImage(str(tmp_path / "out" / f"{name}.nii.gz"))
+        assert np.array_equal(sitk.GetArrayFromImage(found), expected)
+        alone = [chances[0].argmax(0) for chances in seen[3 * number : 3 * number + 3]]
+        assert any(not torch.equal(one, expected) for one in alone), "or the test cannot fail"
+
+
+def test_the_order_of_runs_changes_nothing_and_each_run_is_in_the_record(predict, folds, tmp_path):
+    together = predict(run=folds)
+    assert predict(run=folds[::-1]) == together
+    (about,) = entries(tmp_path)["runs"].values()
+    assert about["setting"] == "baseline-heart-0 + baseline-heart-1 + baseline-heart-2"
+    assert len(set(about["mean_of"].values())) == 3
+    assert "baseline-heart-1/unet-2d-none epoch 1" in about["mean_of"]
+    entry = entries(tmp_path)["images"]["case_0000"]
+    assert entry["epoch"] == [1, 1, 1] and entry["flips"] == ["", "", ""]
+    assert entry["window"] == [[4, 16, 16]] * 3
+
+
+def test_the_mean_of_other_runs_is_refused_until_overwritten(predict, folds):
+    predict(run=folds)
+    with pytest.raises(BadInput, match="was made with other weights"):
+        predict(run=[*folds[:2], stored_run(folds[0].parent / "unet-2d-none[b]", 5)])
+    with pytest.raises(BadInput, match="epoch .1, 1, 1. .now .1, 1.."):
+        predict(run=folds[:2])
+    with pytest.raises(BadInput, match="epoch .1, 1, 1. .now 1."):
+        predict()
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"labels": {"0": "background", "1": "right ventricle"}}, "name the label ids differently"),
+        ({"preparation": Preparation(spacing=(2, 1, 1)).to_json()}, "prepare images differently"),
+    ],
+)
+def test_runs_that_have_no_mean_are_refused_with_the_reason(predict, run, tmp_path, changed, words):
+    other = stored_run(tmp_path / "baseline-knee-0" / "unet-2d-none", 1, **changed)
+    with pytest.raises(BadInput, match=words):
+        predict(run=[run, other])
+
+
+def test_a_run_named_twice_is_refused(predict, run):
+    with pytest.raises(BadInput, match="name each run once"):
+        predict(run=[run, run])
+
+
+def test_flips_are_refused_where_training_allowed_none(predict, run):
+    record = json.loads((run / "run.json").read_text())
+    record["options"]["image_flip_axes"] = ""
+    (run / "run.json").write_text(json.dumps(record))
+    with pytest.raises(BadInput, match="no axis may be flipped"):
+        predict(flips=True)

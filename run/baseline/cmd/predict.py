@@ -8,7 +8,7 @@ from mos.arguments import REQUIRED, option, parse
 from mos.errors import BadInput, run_main
 
 DESCRIPTION = (
-    "Segment images that have no labels with a run's best epoch. Each image is prepared as the run's dataset "
+    "Segment images that have no labels with a run's best epoch, or the mean of several runs. Each image is prepared as the run's dataset "
     "was, and the result is written as NIfTI in the image's own grid. Its ids are those stored in the dataset "
     "(after cmd/build --label_map); predict.json beside the results names them, and says for each result by "
     "which weights and settings it was made. Results made alike before are kept; others are refused without "
@@ -21,8 +21,10 @@ DESCRIPTION = (
 class Options:
     """What to segment, with what, and where to write it."""
 
-    run: str = option(
-        REQUIRED, "run folder, such as '.checkpoint/baseline-phantom-0/unet-2d-none' (quote it)"
+    run: tuple[str, ...] = option(
+        REQUIRED,
+        "run folder, such as '.checkpoint/baseline-phantom-0/unet-2d-none' (quote it); several, such as the "
+        "folds of a dataset or other networks trained on it: the mean of their probabilities",
     )
     input: tuple[str, ...] = option(
         REQUIRED,
@@ -30,8 +32,12 @@ class Options:
         "with several channels X_0000.nii.gz, X_0001.nii.gz, ... are one image X",
     )
     output: str = option(REQUIRED, "folder for <image name>.nii.gz and predict.json")
-    epoch: str = option("best", "best (by validation), latest, or the number of a stored epoch")
-    flips: bool = option(False, "average over flips, as --valid_flips does in training")
+    epoch: str = option(
+        "best", "best (by validation), latest, or the number of a stored epoch; of every run"
+    )
+    flips: bool = option(
+        False, "average over flips of the axes that training flipped (--image_flip_axes of the run)"
+    )
     allow_gaps: bool = option(
         False, "fill missing DICOM slices by interpolation instead of refusing the series"
     )
@@ -48,11 +54,12 @@ class Options:
 
     def check(self) -> None:
         """Raises BadInput for what can be seen without reading images."""
-        if not (Path(self.run) / "run.json").is_file():
-            raise BadInput(
-                f"--run {self.run}: no run.json there; give a run's folder, such as "
-                "'.checkpoint/baseline-phantom-0/unet-2d-none' (quote it for its brackets and commas)"
-            )
+        for run in self.run:
+            if not (Path(run) / "run.json").is_file():
+                raise BadInput(
+                    f"--run {run}: no run.json there; give a run's folder, such as "
+                    "'.checkpoint/baseline-phantom-0/unet-2d-none' (quote it for its brackets and commas)"
+                )
         if self.epoch not in ("best", "latest") and not self.epoch.isdecimal():
             raise BadInput(f"--epoch {self.epoch}: needs best, latest or a number")
         if self.precision not in ("auto", "fp32", "bf16", "fp16"):
