@@ -1,8 +1,9 @@
 """`attr2unet`: R2U-Net with attention gates on its skips.
 
-R2U-Net: Alom et al. 2018 (mos/networks/r2unet.py says what is kept); gates: Oktay et al.: Attention U-Net, MIDL 2018,
-additive, of half the level's width. The pair comes from LeeJunHyun/Image_Segmentation and has no paper of its own. As there,
-the gate sees the decoder's features after growing, at the skip's own size, where Oktay et al. take them before.
+R2U-Net: Alom et al. 2018 (mos/networks/r2unet.py says what is kept); gates: Oktay et al.: Attention U-Net,
+MIDL 2018, additive, of half the level's width. The pair comes from LeeJunHyun/Image_Segmentation and has no
+paper of its own. As there, the gate sees the decoder's features after growing, at the skip's own size, where
+Oktay et al. take them before.
 """
 
 import torch

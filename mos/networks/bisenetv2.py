@@ -1,10 +1,11 @@
 """`bisenetv2`: one branch for detail, one for meaning, each guiding the other, and booster heads in training.
 
-Yu et al.: BiSeNet V2, bilateral network with guided aggregation for real-time semantic segmentation. IJCV 2021. Kept: table 1's detail
-branch, and its semantic branch of stem, gather-and-expansion layers (expansion 6) and context embedding; guided
-aggregation; a head of 1024 features; four booster heads, counted as much as the main one. Differs: the context
-block's last convolution has norm and ReLU, and the boosters 128 features each (the paper gives no number), as in
-the reimplementation CoinCheung/BiSeNet; boosters are grown bilinearly at once.
+Yu et al.: BiSeNet V2, bilateral network with guided aggregation for real-time semantic segmentation. IJCV
+2021. Kept: table 1's detail branch, and its semantic branch of stem, gather-and-expansion layers (expansion
+6) and context embedding; guided aggregation; a head of 1024 features; four booster heads, counted as much as
+the main one. Differs: the context block's last convolution has norm and ReLU, and the boosters 128 features
+each (the paper gives no number), as in the reimplementation CoinCheung/BiSeNet; boosters are grown bilinearly
+at once.
 """
 
 import torch

@@ -1,11 +1,12 @@
 """`densevoxelnet`: two densely connected blocks of twelve 3-D convolutions, and a side output between them.
 
-Yu et al.: Automatic 3D cardiovascular MR segmentation with densely-connected volumetric ConvNets (DenseVoxNet). MICCAI 2017.
-Kept: a strided convolution to 16 features, blocks of twelve norm - ReLU - conv with growth 12 and dropout 0.2, a 1x1x1
-transition with max pooling, two transposed convolutions (128, 64) up, a side output from the transition in
-training. Differs: an axis is halved once its voxels are no longer twice as long as the others, where the paper
-resamples to cubes. Ours to choose: a first kernel of 3x3x3 (1x1x1 with a stride of 2, as in black0017/MedicalZooPytorch,
-would see one voxel of eight), and a weight of 0.33 for the side output.
+Yu et al.: Automatic 3D cardiovascular MR segmentation with densely-connected volumetric ConvNets
+(DenseVoxNet). MICCAI 2017. Kept: a strided convolution to 16 features, blocks of twelve norm - ReLU - conv
+with growth 12 and dropout 0.2, a 1x1x1 transition with max pooling, two transposed convolutions (128, 64) up,
+a side output from the transition in training. Differs: an axis is halved once its voxels are no longer twice
+as long as the others, where the paper resamples to cubes. Ours to choose: a first kernel of 3x3x3 (1x1x1 with
+a stride of 2, as in black0017/MedicalZooPytorch, would see one voxel of eight), and a weight of 0.33 for the
+side output.
 """
 
 import torch

@@ -1,9 +1,9 @@
 """`enet`: a small network for speed: early halving, bottlenecks of many kinds, a shallow decoder with unpooling.
 
-Paszke et al.: ENet, a deep neural network architecture for real-time semantic segmentation. arXiv:1606.02147, 2016. Kept: table
-1 as it is (16, 64, 128 features; regular, dilated and 5x1-1x5 bottlenecks), spatial dropout 0.01 and 0.1, PReLU in the encoder and
-ReLU in the decoder, pooling indices. Differs: the first convolution has 16 features less the image's own
-channels, 13 for three; no bias but in the head.
+Paszke et al.: ENet, a deep neural network architecture for real-time semantic segmentation. arXiv:1606.02147,
+2016. Kept: table 1 as it is (16, 64, 128 features; regular, dilated and 5x1-1x5 bottlenecks), spatial dropout
+0.01 and 0.1, PReLU in the encoder and ReLU in the decoder, pooling indices. Differs: the first convolution
+has 16 features less the image's own channels, 13 for three; no bias but in the head.
 """
 
 import torch

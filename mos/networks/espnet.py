@@ -1,9 +1,10 @@
 """`espnet`: spatial pyramids of dilated convolutions on a few features, and a narrow decoder.
 
-Mehta et al.: ESPNet, efficient spatial pyramid of dilated convolutions for semantic segmentation. ECCV 2018. Kept: the ESP module
-(reduce, five dilations of 1 to 16, their running sums joined), the image fed in again at 1/2 and 1/4, 2 and 8 modules (alpha 2,
-alpha 3), the decoder of the published network. Differs: the decoder has as many features as labels in the
-paper, and 20 at least here, as for its Cityscapes; it is trained in one go, not the encoder first.
+Mehta et al.: ESPNet, efficient spatial pyramid of dilated convolutions for semantic segmentation. ECCV 2018.
+Kept: the ESP module (reduce, five dilations of 1 to 16, their running sums joined), the image fed in again at
+1/2 and 1/4, 2 and 8 modules (alpha 2, alpha 3), the decoder of the published network. Differs: the decoder
+has as many features as labels in the paper, and 20 at least here, as for its Cityscapes; it is trained in one
+go, not the encoder first.
 """
 
 import itertools

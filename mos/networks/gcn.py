@@ -1,11 +1,12 @@
 """`gcn`: a global convolutional network: kernels as large as the feature map, on a timm encoder.
 
-Peng et al.: Large kernel matters, improve semantic segmentation by global convolutional network. CVPR 2017. Kept: on each of
-four encoder stages a 15x15 kernel made of 15x1 - 1x15 plus 1x15 - 15x1, and boundary refinement (a residual of two 3x3
-convolutions) after it, after each sum and twice after the last. Differs: features are as many as labels in the paper, and 21
-at least here, as for its PASCAL VOC, with a 1x1 convolution to the labels: two or three features of a ReLU are
-often all shut. They grow bilinearly where the paper learns a transposed convolution; the encoder is ResNet-50
-unless another is asked for (the paper: ResNet-152, `resnet152`).
+Peng et al.: Large kernel matters, improve semantic segmentation by global convolutional network. CVPR 2017.
+Kept: on each of four encoder stages a 15x15 kernel made of 15x1 - 1x15 plus 1x15 - 15x1, and boundary
+refinement (a residual of two 3x3 convolutions) after it, after each sum and twice after the last. Differs:
+features are as many as labels in the paper, and 21 at least here, as for its PASCAL VOC, with a 1x1
+convolution to the labels: two or three features of a ReLU are often all shut. They grow bilinearly where the
+paper learns a transposed convolution; the encoder is ResNet-50 unless another is asked for (the paper:
+ResNet-152, `resnet152`).
 """
 
 from torch import Tensor, nn

@@ -1,9 +1,10 @@
 """`miniseg`: 83 thousand parameters: attentive pyramids of dilated depthwise convolutions, for few images.
 
-Qiu, Liu, Li, Xu: MiniSeg, an extremely minimum network for efficient COVID-19 segmentation. AAAI 2021. Kept, as in the authors'
-code: the attentive hierarchical spatial pyramid (dilations 1, 2, 4, 8), the side path of 5x5 depthwise convolutions that
-is joined to every stage, 2, 3, 8 and 6 blocks on 8, 24, 32 and 64 features, the feature fusion of the decoder,
-three side outputs with weight 0.4 in training. Differs: nothing known.
+Qiu, Liu, Li, Xu: MiniSeg, an extremely minimum network for efficient COVID-19 segmentation. AAAI 2021. Kept,
+as in the authors' code: the attentive hierarchical spatial pyramid (dilations 1, 2, 4, 8), the side path of
+5x5 depthwise convolutions that is joined to every stage, 2, 3, 8 and 6 blocks on 8, 24, 32 and 64 features,
+the feature fusion of the decoder, three side outputs with weight 0.4 in training. Differs:
+running means leave out what is beyond the border.
 """
 
 import torch

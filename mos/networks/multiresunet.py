@@ -1,10 +1,10 @@
 """`multiresunet`: a U-Net of blocks that see three sizes at once, and convolved skips, 2-D and 3-D.
 
 Ibtehaz, Rahman: MultiResUNet, rethinking the U-Net architecture for multimodal biomedical image segmentation.
-Neural Networks 2020. Kept: blocks of three 3x3 convolutions in a row whose outputs are joined (3x3, 5x5, 7x7), of
-1.67 times U-Net's width in parts of 1/6, 1/3, 1/2; a 1x1 shortcut; paths of 4, 3, 2, 1 residual convolutions on the
-skips; transposed convolutions up; widths 32 to 512. Differs: norms have a scale too; the head is a plain 1x1
-convolution, where the authors' code norms the logits; poolings follow the voxel's shape.
+Neural Networks 2020. Kept: blocks of three 3x3 convolutions in a row whose outputs are joined (3x3, 5x5,
+7x7), of 1.67 times U-Net's width in parts of 1/6, 1/3, 1/2; a 1x1 shortcut; paths of 4, 3, 2, 1 residual
+convolutions on the skips; transposed convolutions up; widths 32 to 512. Differs: norms have a scale too; the
+head is a plain 1x1 convolution, where the authors' code norms the logits; poolings follow the voxel's shape.
 """
 
 import torch

@@ -1,11 +1,11 @@
 """`r2unet`: a U-Net whose convolutions are recurrent and residual.
 
-Alom et al.: Recurrent residual convolutional neural network based on U-Net (R2U-Net). arXiv:1802.06955, 2018; J. Med.
-Imaging 2019. Kept: two recurrent convolutions of two steps (t = 2) in each block with a residual round them, max pooling,
-growing by nearest neighbour and a convolution, widths 64 to 1024. As in the code most papers compare with
-(LeeJunHyun/Image_Segmentation), one kernel serves the input and the state, where the paper writes two. Differs: each
-step has a norm of its own, since one norm's running statistics would mix the steps; no bias before a norm.
-`attr2unet` is this network with attention gates on its skips.
+Alom et al.: Recurrent residual convolutional neural network based on U-Net (R2U-Net). arXiv:1802.06955, 2018;
+J. Med. Imaging 2019. Kept: two recurrent convolutions of two steps (t = 2) in each block with a residual
+round them, max pooling, growing by nearest neighbour and a convolution, widths 64 to 1024. As in the code
+most papers compare with (LeeJunHyun/Image_Segmentation), one kernel serves the input and the state, where the
+paper writes two. Differs: each step has a norm of its own, since one norm's running statistics would mix the
+steps; no bias before a norm. `attr2unet` is this network with attention gates on its skips.
 """
 
 from collections.abc import Callable

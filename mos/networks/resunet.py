@@ -3,8 +3,8 @@
 Zhang, Liu, Wang: Road extraction by deep residual U-Net. IEEE GRSL 2018. Kept: units of norm, ReLU and
 convolution twice, a stride of 2 in a unit's first convolution instead of pooling, nearest-neighbour growing,
 concatenation, widths 64 to 512. The paper's identity mappings change width and size, so here a 1x1
-convolution with norm carries them. Differs: convolutions before a norm have no bias; in 3-D (not in the paper) the
-slice axis is halved once its voxels are no longer twice as long as the others.
+convolution with norm carries them. Differs: convolutions before a norm have no bias; in 3-D (not in the
+paper) the slice axis is halved once its voxels are no longer twice as long as the others.
 """
 
 import torch

@@ -1,11 +1,11 @@
 """`resunetpp`: ResUNet with squeeze-and-excitation, atrous pyramids and attention in the decoder, 2-D and 3-D.
 
-Jha et al.: ResUNet++, an advanced architecture for medical image segmentation. IEEE ISM 2019. Kept, as in the authors' own
-PyTorch code: residual units with squeeze and excitation (ratio 8), pyramids of rates 1, 6, 12, 18 as
-bridge and before the head, attention whose gate is made from the encoder's and the decoder's features,
-widths 16 to 256. Differs: convolutions before a norm have no bias; the excitation's ReLU leaks, since both
-of its two units at the finest level may else be shut for good; the gate pools by the stride of its level, which in
-3-D (not in the paper) follows the voxel's shape.
+Jha et al.: ResUNet++, an advanced architecture for medical image segmentation. IEEE ISM 2019. Kept, as in the
+authors' own PyTorch code: residual units with squeeze and excitation (ratio 8), pyramids of rates 1, 6, 12,
+18 as bridge and before the head, attention whose gate is made from the encoder's and the decoder's features,
+widths 16 to 256. Differs: convolutions before a norm have no bias; the excitation's ReLU leaks, since both of
+its two units at the finest level may else be shut for good; the gate pools by the stride of its level, which
+in 3-D (not in the paper) follows the voxel's shape.
 """
 
 import torch

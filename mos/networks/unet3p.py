@@ -1,10 +1,10 @@
 """`unet3p`: UNet 3+, every decoder level sees every scale, with deep supervision.
 
-Huang et al.: UNet 3+, a full-scale connected UNet for medical image segmentation. ICASSP 2020. Kept: 64 features from each of
-five scales (encoder levels at or above, decoder levels below), fused to 320, widths 64 to 1024, a 3x3 head on each
-of the five decoder levels, grown bilinearly and supervised with equal weight. Left out: the classification-guided module,
-which needs an image-level target (is there an organ at all), and the paper's loss, which the task chooses. Differs: no
-bias before a norm; poolings follow the pixel's shape.
+Huang et al.: UNet 3+, a full-scale connected UNet for medical image segmentation. ICASSP 2020. Kept: 64
+features from each of five scales (encoder levels at or above, decoder levels below), fused to 320, widths 64
+to 1024, a 3x3 head on each of the five decoder levels, grown bilinearly and supervised with equal weight.
+Left out: the classification-guided module, which needs an image-level target (is there an organ at all), and
+the paper's loss, which the task chooses. Differs: no bias before a norm; poolings follow the pixel's shape.
 """
 
 import math

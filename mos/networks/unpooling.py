@@ -10,7 +10,7 @@ _MAX_POOL = {2: F.max_pool2d, 3: F.max_pool3d}
 
 
 def pool(features: Tensor, stride: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """The largest value of each block, and where it stood in the whole (a flat index), both (bs, ch, *size / stride)."""
+    """The largest value of each block, and its flat index in the whole: both (bs, ch, *size / stride)."""
     return _MAX_POOL[features.dim() - 2](features, stride, stride, return_indices=True)
 
 
