@@ -1,16 +1,18 @@
 """`caranet`: CaraNet, a context pyramid and axial reverse attention at three levels, on Res2Net, 2-D.
 
-Lou et al. 2022, "CaraNet: Context Axial Reverse Attention Network for Segmentation of Small Medical Objects" (SPIE
-Medical Imaging; Journal of Medical Imaging 2023).
+Lou et al. 2022, "CaraNet: Context Axial Reverse Attention Network for Segmentation of Small Medical
+Objects" (SPIE Medical Imaging; Journal of Medical Imaging 2023).
 
-Kept: 32 features of the three deepest stages, the partial decoder of PraNet, on each level a channel-wise feature pyramid
-of dilations 1, 3, 5 and 9 and attention along columns, then rows, with sigmoid weights, both of it weighed by reverse
-attention; PReLU; deep supervision of all four answers alike.
+Kept: 32 features of the three deepest stages, the partial decoder of PraNet, on each level a
+channel-wise feature pyramid of dilations 1, 3, 5 and 9 and attention along columns, then rows, with
+sigmoid weights, both of it weighed by reverse attention; PReLU; deep supervision of all four
+answers alike.
 Differs: any number of labels, reverse attention on the chance of the likeliest structure
-(`mos.networks.partial_decoder` says why); each level has its own pyramid (the authors' code calls one of its three
-twice and one never); attention is along each column and row by itself, and a sum over a line is divided by its length, so
-that images of other sizes are answered alike; a branch ends in a convolution without norm or activation, as
-what it adds are logits; the losses are the run's. The authors' last code is on Res2Net-101 (`--encoder res2net101_26w_4s`).
+(`mos.networks.partial_decoder` says why); each level has its own pyramid (the authors' code calls
+one of its three twice and one never); attention is along each column and row by itself, and a sum
+over a line is divided by its length, so that images of other sizes are answered alike; a branch
+ends in a convolution without norm or activation, as what it adds are logits; the losses are the
+run's. The authors' last code is on Res2Net-101 (`--encoder res2net101_26w_4s`).
 """
 
 import torch

@@ -1,12 +1,15 @@
 """`infnet`: Inf-Net, PraNet's reverse attention guided by an edge branch, on Res2Net, 2-D.
 
-Fan et al. 2020, "Inf-Net: Automatic COVID-19 Lung Infection Segmentation from CT Images" (IEEE TMI).
+Fan et al. 2020, "Inf-Net: Automatic COVID-19 Lung Infection Segmentation from CT Images" (IEEE
+TMI).
 
-Kept: the edge branch of 64 features on the finest stage, whose features every reverse-attention branch sees beside its
-own; receptive-field blocks and partial decoder as in PraNet; deep supervision of all four answers, and of
-the edge by cross-entropy (`mos.losses.edge`, from the segmentation), all with weight 1.
-Differs: as `pranet` does; the edge map has one channel for the edges of all labels, also between structures that touch.
-The paper's semi-supervised training and its second network for several lesions are no part of this one.
+Kept: the edge branch of 64 features on the finest stage, whose features every reverse-attention
+branch sees beside its own; receptive-field blocks and partial decoder as in PraNet; deep
+supervision of all four answers, and of the edge by cross-entropy (`mos.losses.edge`, from the
+segmentation), all with weight 1.
+Differs: as `pranet` does; the edge map has one channel for the edges of all labels, also between
+structures that touch. The paper's semi-supervised training and its second network for several
+lesions are no part of this one.
 """
 
 from torch import Tensor, nn

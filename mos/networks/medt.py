@@ -1,14 +1,17 @@
 """`medt`: Medical Transformer, gated axial attention on the whole image and on its parts, 2-D.
 
-Valanarasu et al. 2021, "Medical Transformer: Gated Axial-Attention for Medical Image Segmentation" (MICCAI).
+Valanarasu et al. 2021, "Medical Transformer: Gated Axial-Attention for Medical Image Segmentation"
+(MICCAI).
 
-Kept: attention along the columns, then along the rows, of 8 groups, with learnt relative positions for
-queries, keys and values whose influence four gates weigh; a shallow global branch on the image and a deep local one,
-without positions, on its 4 x 4 parts, added before the last convolution; 16, 32, 64 and 128 features.
-Differs: the gates learn from the first step (the authors' code frees them after ten epochs) and start at its
-values; positions are stretched to images of another size than the training crop's; sizes are padded
-inside to a multiple of 64; the parts go through the local branch as one batch; the scores' norm has no shift,
-which a softmax does not see; a 1 x 1 convolution that the authors' local branch holds and never calls is left out.
+Kept: attention along the columns, then along the rows, of 8 groups, with learnt relative positions
+for queries, keys and values whose influence four gates weigh; a shallow global branch on the image
+and a deep local one, without positions, on its 4 x 4 parts, added before the last convolution; 16,
+32, 64 and 128 features.
+Differs: the gates learn from the first step (the authors' code frees them after ten epochs) and
+start at its values; positions are stretched to images of another size than the training crop's;
+sizes are padded inside to a multiple of 64; the parts go through the local branch as one batch; the
+scores' norm has no shift, which a softmax does not see; a 1 x 1 convolution that the authors' local
+branch holds and never calls is left out.
 """
 
 import math

@@ -1,17 +1,18 @@
 """`nnformer`: nnFormer, convolutions and attention within small volumes by turns, 3-D.
 
-Zhou et al. 2021, "nnFormer: Volumetric Medical Image Segmentation via a 3D Transformer" (arXiv 2109.03201; IEEE TIP
-2023).
+Zhou et al. 2021, "nnFormer: Volumetric Medical Image Segmentation via a 3D Transformer" (arXiv
+2109.03201; IEEE TIP 2023).
 
 Kept: the convolutional embedding, two blocks a level with 192 features doubling and heads of 32,
-windows of 4, 4, 8 and 4 tokens (the last two hold the paper's whole grid: its global attention), convolutions down and
-transposed ones up, skip attention (what comes up asks what the skip holds), and deep supervision of
-three levels with weights 1, 1/2 and 1/4.
-Differs: strides follow the voxel's shape, by the rule of `mos.networks.unet.plan_levels`, which gives the paper's
-patches of (2, 4, 4) for its 64 x 128 x 128 crops of thick slices; volumes of any size, padded tokens masked; the lower
-outputs are enlarged to the image, not the segment shrunk to them; the relative position of tokens has one entry
-for each offset (the authors' code lets some share one); windows are shifted where they are full;
-stochastic depth is left out, `--model_dropout` drops features instead.
+windows of 4, 4, 8 and 4 tokens (the last two hold the paper's whole grid: its global attention),
+convolutions down and transposed ones up, skip attention (what comes up asks what the skip holds),
+and deep supervision of three levels with weights 1, 1/2 and 1/4.
+Differs: strides follow the voxel's shape, by the rule of `mos.networks.unet.plan_levels`, which
+gives the paper's patches of (2, 4, 4) for its 64 x 128 x 128 crops of thick slices; volumes of any
+size, padded tokens masked; the lower outputs are enlarged to the image, not the segment shrunk to
+them; the relative position of tokens has one entry for each offset (the authors' code lets some
+share one); windows are shifted where they are full; stochastic depth is left out, `--model_dropout`
+drops features instead.
 """
 
 import math

@@ -1,12 +1,13 @@
 """What PraNet, CaraNet and Inf-Net share: the partial decoder, and attention to what is not found yet.
 
-Wu et al. 2019, "Cascaded Partial Decoder" (CVPR), for the decoder and its receptive-field blocks; Fan et al. 2020,
-"PraNet" (MICCAI), for reverse attention.
+Wu et al. 2019, "Cascaded Partial Decoder" (CVPR), for the decoder and its receptive-field blocks;
+Fan et al. 2020, "PraNet" (MICCAI), for reverse attention.
 
-The papers segment one structure: reverse attention weighs features by 1 - p, p the chance of foreground in the coarser
-answer, so that a branch looks for what is still missing. Here p is the chance of the likeliest structure at each
-pixel. For one structure that is the papers' rule; for several, what is surely found is erased whatever its label, and
-the border between two structures, where neither is sure, keeps attention. A branch corrects all labels at once.
+The papers segment one structure: reverse attention weighs features by 1 - p, p the chance of
+foreground in the coarser answer, so that a branch looks for what is still missing. Here p is the
+chance of the likeliest structure at each pixel. For one structure that is the papers' rule; for
+several, what is surely found is erased whatever its label, and the border between two structures,
+where neither is sure, keeps attention. A branch corrects all labels at once.
 """
 
 import torch

@@ -2,12 +2,14 @@
 
 Fan et al. 2020, "PraNet: Parallel Reverse Attention Network for Polyp Segmentation" (MICCAI).
 
-Kept: receptive-field blocks of 32 features on the three deepest of four stages, the partial decoder, three
-reverse-attention branches from coarse to fine, and deep supervision of all four answers alike.
+Kept: receptive-field blocks of 32 features on the three deepest of four stages, the partial
+decoder, three reverse-attention branches from coarse to fine, and deep supervision of all four
+answers alike.
 Differs: any number of labels, reverse attention on the chance of the likeliest structure
-(`mos.networks.partial_decoder` says why); a branch ends in a convolution without norm, as what it adds are logits; the
-losses are the run's, not the paper's weighted IoU and cross-entropy; Res2Net-50 is timm's with the plain 7 x 7 stem,
-the authors' has three 3 x 3 convolutions there (`--encoder res2net50d` has them too).
+(`mos.networks.partial_decoder` says why); a branch ends in a convolution without norm, as what it
+adds are logits; the losses are the run's, not the paper's weighted IoU and cross-entropy;
+Res2Net-50 is timm's with the plain 7 x 7 stem, the authors' has three 3 x 3 convolutions there
+(`--encoder res2net50d` has them too).
 """
 
 from torch import Tensor, nn

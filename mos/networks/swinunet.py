@@ -1,14 +1,15 @@
 """`swinunet`: Swin-Unet, a U-Net whose every block is attention within shifted windows, 2-D.
 
-Cao et al. 2021, "Swin-Unet: Unet-like Pure Transformer for Medical Image Segmentation" (arXiv 2105.05537; ECCV
-workshops 2022).
+Cao et al. 2021, "Swin-Unet: Unet-like Pure Transformer for Medical Image Segmentation" (arXiv
+2105.05537; ECCV workshops 2022).
 
-Kept: patches of 4 x 4 and 96 features (Swin-T), two blocks a level with windows of 7 x 7, patch merging
-down, patch expanding up, skips joined by a linear layer, four-fold expansion at the end, and the
-encoder's layout, two blocks a level with heads of 32 features.
-Differs: an image of any size is padded inside, and padded tokens are masked; windows are never larger than the grid of
-tokens; a single image channel is not copied three times; stochastic depth is left out (a batch of one would
-often train nothing in a block), `--model_dropout` drops features instead.
+Kept: patches of 4 x 4, 96 features doubling and heads of 32 (Swin-T), two blocks a level down and up
+with windows of 7 x 7, patch merging and expanding, skips joined by a linear layer, and a four-fold
+expansion at the end.
+Differs: an image of any size is padded inside, and padded tokens are masked; windows are never
+larger than the grid of tokens; a single image channel is not copied three times; stochastic depth
+is left out (a batch of one would often train nothing in a block), `--model_dropout` drops features
+instead.
 """
 
 from collections.abc import Sequence

@@ -619,7 +619,8 @@ NETWORKS: dict[str, Network] = {
         paper="Chen et al., arXiv; MedIA 2024",
         year=2021,
         source="own",
-        takes=("channels", "norm", "dropout"),
+        takes=("channels", "norm", "dropout", "encoder"),
+        encoder="vit_base_r50_s16_224",
         published={
             2: Published(
                 parameters=105.28e6,

@@ -1,15 +1,18 @@
 """`transunet`: TransUNet, a ResNet and a vision transformer as encoder of a U-Net, 2-D.
 
-Chen et al. 2021, "TransUNet: Transformers Make Strong Encoders for Medical Image Segmentation" (arXiv 2102.04306; Medical
-Image Analysis 2024).
+Chen et al. 2021, "TransUNet: Transformers Make Strong Encoders for Medical Image Segmentation"
+(arXiv 2102.04306; Medical Image Analysis 2024).
 
-Kept: R50-ViT-B/16 (three stages of a ResNet-50 with weight standardisation and group norm, twelve transformer layers
-of 768 features on its output, learnt positions), built of timm's parts and named as timm's
-`vit_base_r50_s16_224`, skips from the ResNet, and the decoder of 512, 256, 128, 64 and 16 features.
-Differs: an image of any size is padded inside to a multiple of 16, and positions are interpolated from the training
-crop's; a single image channel is not copied three times; transformer dropout is `--model_dropout`, 0.1 in the paper.
-`--model_channels` gives the ResNet's stem, its three stages and the transformer, 64,256,512,1024,768 in the paper; the decoder
-follows. The encoder keeps its own norms, `--model_norm` is the decoder's.
+Kept: R50-ViT-B/16 (three stages of a ResNet-50 with weight standardisation and group norm, twelve
+transformer layers of 768 features on its output, learnt positions), built of timm's parts and named
+as timm's, so that `--encoder_weights` takes the very weights the authors start from; skips from the
+ResNet; a decoder of 512, 256, 128, 64 and 16 features.
+Differs: an image of any size is padded inside to a multiple of 16, and positions are interpolated
+from the training crop's; a single image channel is not copied three times; transformer dropout is
+`--model_dropout`, 0.1 in the paper. `--model_channels` gives the ResNet's stem, its three stages
+and the transformer, 64,256,512,1024,768 in the paper; the decoder follows. The encoder keeps its
+own norms, `--model_norm` is the decoder's. There is no class token, so published positions, which
+have one, are not loaded.
 """
 
 import math
@@ -23,11 +26,14 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from mos.errors import BadInput
+from mos.networks.encoders import Standardise
 from mos.networks.layers import Layers
 from mos.networks.padding import PadToMultiple
 from mos.networks.plan import Plan
 from mos.networks.resize import resize
 
+# One network, published after training on images of two sizes.
+_ENCODERS = ("vit_base_r50_s16_224", "vit_base_r50_s16_384")
 _CHANNELS = (64, 256, 512, 1024, 768)
 _RESNET_DEPTHS = (3, 4, 9)
 _TRANSFORMER_DEPTH = 12
@@ -39,8 +45,13 @@ def build(plan: Plan) -> nn.Module:
     """The network (bs, in_channels, h, w) -> logits (bs, label_count, h, w), any size.
 
     Raises:
-        BadInput: not five channels, or some that cannot be split into heads or quarters.
+        BadInput: another encoder than the paper's, or not five channels that can be split into groups.
     """
+    if plan.encoder and plan.encoder.partition(".")[0] not in _ENCODERS:
+        raise BadInput(
+            f"--encoder {plan.encoder}: transunet has the R50-ViT-B/16 of its paper; leave --encoder out, or take "
+            f"{' or '.join(_ENCODERS)} to say whose weights are loaded (--model_channels makes it smaller)"
+        )
     channels = plan.channels or _CHANNELS
     given = ",".join(map(str, channels))
     if len(channels) != len(_CHANNELS) or any(ch % 8 for ch in channels):
@@ -87,21 +98,22 @@ class HybridEncoder(nn.Module):
             class_token=False,
             embed_dim=width,
             depth=_TRANSFORMER_DEPTH,
-            num_heads=max(1, width // _HEAD),
+            num_heads=_heads(width),
             pos_drop_rate=dropout,
             proj_drop_rate=dropout,
             embed_layer=partial(HybridEmbed, backbone=resnet),
         )
         self.grid = grid
+        self.standardise = Standardise(in_channels, (0.5,) * 3, (0.5,) * 3)
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """(bs, in_channels, h, w) -> three maps of the ResNet, finest first, and the transformer's.
+        """(bs, in_channels, h, w) in 0..1 -> three maps of the ResNet, finest first, and the transformer's.
 
         Their strides are 2, 4, 8 and 16.
         """
         embed = self.body.patch_embed
         stem = embed.backbone.stem
-        x = stem.norm(stem.conv(image))
+        x = stem.norm(stem.conv(self.standardise(image)))
         maps = [x]
         x = stem.pool(x)
         for stage in embed.backbone.stages:
@@ -115,6 +127,10 @@ class HybridEncoder(nn.Module):
         x = self.body.pos_drop(x.flatten(2).mT + place)
         x = self.body.norm(self.body.blocks(x))
         return [*maps, x.mT.unflatten(2, size)]
+
+
+def _heads(width: int) -> int:
+    return next(heads for heads in range(max(1, width // _HEAD), 0, -1) if width % heads == 0)
 
 
 class TransUNet(nn.Module):

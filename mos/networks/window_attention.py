@@ -1,8 +1,8 @@
 """Attention within windows of a 2-D or 3-D grid of tokens: what Swin-Unet and nnFormer are made of.
 
-Liu et al. 2021, "Swin Transformer". Tokens lie channel-last, (bs, *size, ch). A grid of any size will do: it is
-padded to whole windows, and what was padded is seen by no real token. A window is no larger than the
-grid, and a single window along an axis is not shifted along it.
+Liu et al. 2021, "Swin Transformer". Tokens lie channel-last, (bs, *size, ch). A grid of any size
+will do: it is padded to whole windows, and what was padded is seen by no real token. A window is no
+larger than the grid, and a single window along an axis is not shifted along it.
 """
 
 import math
