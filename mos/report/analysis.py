@@ -36,7 +36,13 @@ def analyse(collection: Collection) -> Analysis:
 
     Not validation: its cases chose the epoch, so they cannot test it.
     """
-    contenders = find_contenders(collection.runs)
+    contenders = remembered(
+        collection.cache,
+        "contenders",
+        [run.told for run in collection.runs],
+        lambda: find_contenders(collection.runs),
+        [Contender],
+    )
     tested = [(dataset, stage) for dataset, stage in collection.stages if stage != "valid"]
     inputs = [collection.inputs(dataset, stage) for dataset, stage in tested]
     if None in inputs:

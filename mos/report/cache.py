@@ -12,7 +12,7 @@ import os
 import sys
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -53,7 +53,7 @@ class Cache:
 
     def __init__(self, folder: Path | None, scope: str = ""):
         """`scope` keeps apart what summaries of several trees into one folder remember."""
-        self.folder = folder / _digest([scope])[:16] if folder is not None else None
+        self.folder = folder / digest([scope])[:16] if folder is not None else None
         self._packs: dict[str, _Pack] = {}
         self._stays: set[str] = set()
 
@@ -74,7 +74,7 @@ class Cache:
         """As `read_file`, for a head and a body; a body that nobody asks for is not read."""
         # The stamp comes first: of a file that changes while it is read, the next summary finds another.
         stamp = os.stat(path)
-        key = _digest(["file", str(path), *map(str, _stamp(stamp))])
+        key = digest(["file", str(path), *map(str, _stamp(stamp))])
         known = self._pack(pack)
         found = known.get(key)
         if found is not None:
@@ -129,7 +129,7 @@ class Cache:
     ) -> str:
         """As `remember`, for a text that is kept as it is."""
         known = self._pack(pack_name(what, pack))
-        key = _digest([what, *inputs])
+        key = digest([what, *inputs])
         found = known.get(key)
         if found is not None:
             self._stays |= set(stays)
@@ -140,7 +140,7 @@ class Cache:
 
     def is_written(self, path: Path, inputs: Sequence[str | bytes | np.ndarray]) -> bool:
         """Whether an output is still the very file that `inputs` gave, by `note_output`."""
-        found = self._pack("outputs").get(_digest(["output", str(path), *inputs]))
+        found = self._pack("outputs").get(digest(["output", str(path), *inputs]))
         try:
             return found is not None and found.head == _output_stamp(path)
         except OSError:
@@ -153,7 +153,7 @@ class Cache:
 
         By its inode, so that a file another process gives this name is not taken for it.
         """
-        key = _digest(["output", str(path), *inputs])
+        key = digest(["output", str(path), *inputs])
         self._pack("outputs").put(key, _output_stamp(temporary), b"", keep=True)
 
     def save(self) -> str:
@@ -182,7 +182,7 @@ class Cache:
         return self._packs[name]
 
     def _path(self, name: str) -> Path | None:
-        return self.folder / f"{_digest([name])[:16]}.pack" if self.folder is not None else None
+        return self.folder / f"{digest([name])[:16]}.pack" if self.folder is not None else None
 
 
 def pack_name(what: str, pack: str) -> str:
@@ -293,7 +293,7 @@ def code_version() -> str:
     parts: list[str | bytes] = [sys.version, *map(_installed, _PACKAGES)]
     for path in sorted(path for path in files if path.is_file() and path.suffix not in skipped):
         parts += [str(path.relative_to(here.parent)), path.read_bytes()]
-    return _digest(parts)
+    return digest(parts)
 
 
 def _installed(name: str) -> str:
@@ -303,9 +303,9 @@ def _installed(name: str) -> str:
         return f"{name} none"
 
 
-def _digest(parts: Sequence[str | bytes | np.ndarray]) -> str:
+def digest(parts: Iterable[str | bytes | np.ndarray]) -> str:
     """A digest in which no two different lists of parts look alike: each says its kind and length."""
-    digest = hashlib.blake2b(digest_size=16)
+    found = hashlib.blake2b(digest_size=16)
     for part in parts:
         if isinstance(part, np.ndarray):
             kind = f"array {part.dtype.str} {part.shape}"
@@ -317,6 +317,6 @@ def _digest(parts: Sequence[str | bytes | np.ndarray]) -> str:
                 part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
             )
         size = data.nbytes if isinstance(data, memoryview) else len(data)
-        digest.update(f"{kind} {size}\n".encode())
-        digest.update(data)
-    return digest.hexdigest()
+        found.update(f"{kind} {size}\n".encode())
+        found.update(data)
+    return found.hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mos import folders
-from mos.report.cache import Cache
+from mos.report.cache import Cache, digest
 from mos.report.comparable import comparison_notices
 from mos.report.metric import Metric, metrics_of, of_points
 from mos.report.notice import Notice
@@ -43,12 +44,13 @@ class Later:
     """A frame that is made when somebody asks for it: a summary in which no score is new asks for none."""
 
     def __init__(self, make: Callable[[], pd.DataFrame]):
-        self._make, self._frame = make, None
+        self._make, self._frame, self._lock = make, None, threading.Lock()
 
     def frame(self) -> pd.DataFrame:
-        if self._frame is None:
-            self._frame = self._make()
-        return self._frame
+        with self._lock:  # a thread may want it for its file meanwhile
+            if self._frame is None:
+                self._frame = self._make()
+            return self._frame
 
 
 class _Frame:
@@ -127,6 +129,24 @@ class Collection:
         ]
         return found or None
 
+    def made_from(self, dataset: str = "", stage: str = "") -> str | None:
+        """A digest of what tables are made from: `inputs`, and what runs are called that have no scores.
+
+        None where it is not known.
+        """
+        key = dataset, stage
+        known = self.__dict__.setdefault("_made_from", {})
+        if key not in known:
+            inputs = self.inputs(dataset, stage)
+            told = [run.told for run in self.runs if dataset in ("", run.dataset)]
+            known[key] = inputs and digest([repr(key), *inputs, "runs", *told])
+        return known[key]
+
+    def remembered_text(self, what: str, make: Callable[[], str]) -> str:
+        """`make()`, which nothing decides but the scores and records of all runs, or what it gave before."""
+        inputs = self.made_from()
+        return self.cache.remember_text(what, [inputs], make) if inputs else make()
+
     @property
     def stages(self) -> list[tuple[str, str]]:
         """Dataset and stage of what is scored, as they come in the rows."""
@@ -184,9 +204,7 @@ def collect(root: Path, task: str, cache: Cache | None = None) -> Collection:
     notices += remembered(
         cache,
         "notices",
-        # A record says nearly all that a notice can be about; the rest is in the names of the run.
-        [repr((run.setting, run.name, run.order, run.record)) for run in runs]
-        + [text for of in texts.values() for text in of],
+        [*(run.told for run in runs), *(text for of in texts.values() for text in of)],
         lambda: comparison_notices(runs, rows.frame()),
         [Notice],
     )

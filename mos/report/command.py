@@ -1,12 +1,10 @@
 """What `cmd/summary` of every task does: one HTML page, and all its numbers as CSV, Parquet and JSON."""
 
-import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import mos
 from mos import folders
@@ -14,9 +12,6 @@ from mos.arguments import option
 from mos.errors import BadInput
 from mos.report import latex_options
 from mos.report.latex_options import LatexOptions
-
-if TYPE_CHECKING:
-    import pandas
 
 DESCRIPTION = (
     "Reads the result folders of all runs (nothing in them is changed) and writes a report: "
@@ -77,13 +72,12 @@ def write_report(options: ReportOptions, task: str, *, example: str, folder: str
     else:
         output = folders.summary_folder().absolute() / folder
 
-    # pandas and jinja2 are slow to import, and --help needs neither.
-    from mos.files import write_text
+    # numpy and jinja2 are slow to import, and --help needs neither.
     from mos.report import cache, export, export_analysis, long_form, page, table
     from mos.report.analysis import analyse
-    from mos.report.collect import collect
+    from mos.report.collect import collect, columns_of
     from mos.report.columns import column_frame
-    from mos.report.data import as_data
+    from mos.report.data import as_text
     from mos.report.page_images import choose_pictures
     from mos.report.latex import Lines
     from mos.report.zeroshot import zeroshot_lines
@@ -100,7 +94,7 @@ def write_report(options: ReportOptions, task: str, *, example: str, folder: str
     with ThreadPoolExecutor(1) as pool:
         long = [
             pool.submit(long_form.write_cases, output, collection),
-            pool.submit(long_form.write_epochs, output, collection.runs),
+            pool.submit(long_form.write_epochs, output, collection),
         ]
         overview = table.overview(collection)
         labels, folds = table.per_label(collection), table.per_fold(collection)
@@ -110,17 +104,20 @@ def write_report(options: ReportOptions, task: str, *, example: str, folder: str
         about = {"created": datetime.now().astimezone(), "version": mos.__version__}
         pictures = choose_pictures(collection, options.image_budget)
         text = page.render(*shown, **about, analysis=analysis, pictures=pictures)
-        data = as_data(*shown, **about, analysis=analysis)
+        data = as_text(*shown, **about, analysis=analysis)
         for one in long:
             one.result()
-    frames = {"result": export.overview_frame(overview, collection.metrics)}
-    frames["columns"] = column_frame(frames["result"].columns, collection.rows.columns)
-    frames["zeroshot"] = export.zeroshot_frame(foreign)
-    frames = {f"{name}.csv": frame for name, frame in frames.items()}
-    for name, frame in (frames | export_analysis.frames(analysis)).items():
-        _write_frame(output / name, frame)
-    write_text(output / "result.json", json.dumps(data, allow_nan=False, ensure_ascii=False))
-    write_text(output / "result.html", text)
+    frames = {
+        "result.csv": lambda: export.overview_frame(overview, collection.metrics),
+        "columns.csv": lambda: column_frame(frames["result.csv"]().columns, columns_of(task)),
+        "zeroshot.csv": lambda: export.zeroshot_frame(foreign),
+        **export_analysis.frames(analysis),
+    }
+    for name, frame in frames.items():
+        made = collection.remembered_text(f"csv {name}", lambda: export.csv_text(frame()))
+        _write_if_new(output / name, made)
+    _write_if_new(output / "result.json", data)
+    _write_if_new(output / "result.html", text)
     lines = Lines(
         overview=overview, labels=labels, folds=folds, zeroshot=foreign, analysis=analysis
     )
@@ -142,11 +139,11 @@ def write_report(options: ReportOptions, task: str, *, example: str, folder: str
     print(output / "result.html")
 
 
-def _write_frame(path: Path, frame: "pandas.DataFrame") -> None:
-    """Writes a table as CSV; without a row there is no file, nor one of an earlier summary."""
+def _write_if_new(path: Path, text: str) -> None:
+    """Writes a text unless the file has it already; without one there is no file, nor an earlier one."""
     from mos.files import write_text
 
-    if len(frame):
-        write_text(path, frame.to_csv(index=False))
-    else:
+    if not text:
         path.unlink(missing_ok=True)
+    elif not (path.is_file() and path.read_bytes() == text.encode()):  # flushing takes its time
+        write_text(path, text)

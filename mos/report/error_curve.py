@@ -1,13 +1,18 @@
 """The cumulative error curve of landmarks as the numbers of an SVG picture: the share of points within x mm."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from mos.report.curve import round_ticks
 from mos.report.metric import PointMetric, metrics_in
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 WIDTH, HEIGHT = 720, 330
 LEFT, RIGHT, TOP, BOTTOM = 44, 14, 14, 40

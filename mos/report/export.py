@@ -1,13 +1,17 @@
 """The tables outside the page: frames for the CSV files, text for a terminal."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from mos.report.metric import METRICS, Metric, of_points
 from mos.report.table import Line
 from mos.report.zeroshot import ZeroShotLine
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def overview_frame(lines: Sequence[Line], metrics: Sequence[Metric] = METRICS) -> pd.DataFrame:
@@ -33,7 +37,19 @@ def overview_frame(lines: Sequence[Line], metrics: Sequence[Metric] = METRICS) -
                 value = getattr(about, part) if about else None
                 record[f"{metric.key}_{part}"] = value
         records.append(record)
-    return pd.DataFrame(records)
+    return frame_of(records)
+
+
+def frame_of(records: Sequence[dict], columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """A frame of `records`; `columns` are its own where there are none, or in this order."""
+    import pandas as pd  # slow to import, and often every table is remembered
+
+    return pd.DataFrame(records, columns=columns)
+
+
+def csv_text(frame: pd.DataFrame) -> str:
+    """A frame as CSV; "" where it has no rows, and is to have no file."""
+    return frame.to_csv(index=False) if len(frame) else ""
 
 
 def overview_text(lines: Sequence[Line], every: Sequence[Metric] = METRICS) -> str:
@@ -69,7 +85,7 @@ def zeroshot_frame(lines: Sequence[ZeroShotLine]) -> pd.DataFrame:
             parts = {"difference": gap.difference, "low": gap.low, "high": gap.high}
             record |= {f"{key}_{part}": value for part, value in parts.items()}
         records.append(record)
-    return pd.DataFrame(records)
+    return frame_of(records)
 
 
 def zeroshot_text(lines: Sequence[ZeroShotLine]) -> str:

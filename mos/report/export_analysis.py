@@ -1,24 +1,30 @@
 """Comparisons, rankings and seeds outside the page: frames for CSV files, plain data, a terminal."""
 
-from dataclasses import fields
-from typing import Any
+from __future__ import annotations
 
-import pandas as pd
+from collections.abc import Callable
+from dataclasses import fields
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from mos.report.analysis import Analysis
 from mos.report.compare import Comparison
+from mos.report.export import frame_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _COLUMNS = [field.name for field in fields(Comparison)]
 _RANKING = "dataset stage metric method contender cases patients rank score".split()
 _SEEDS = "dataset stage contender metric seeds runs cases left_out mean sd means".split()
 
 
-def frames(analysis: Analysis) -> dict[str, pd.DataFrame]:
-    """The CSV files by name. One without rows is written too, over that of an earlier tree."""
+def frames(analysis: Analysis) -> dict[str, Callable[[], pd.DataFrame]]:
+    """What makes the CSV files, by name."""
     return {
-        "comparisons.csv": comparisons_frame(analysis),
-        "ranking.csv": ranking_frame(analysis),
-        "seeds.csv": seeds_frame(analysis),
+        "comparisons.csv": partial(comparisons_frame, analysis),
+        "ranking.csv": partial(ranking_frame, analysis),
+        "seeds.csv": partial(seeds_frame, analysis),
     }
 
 
@@ -28,7 +34,7 @@ def comparisons_frame(analysis: Analysis) -> pd.DataFrame:
     The columns are the fields of `mos.report.compare.Comparison`, and `significant`, `better`.
     """
     entries = analysis.comparisons.entries
-    frame = pd.DataFrame([vars(one) for one in entries], columns=_COLUMNS)
+    frame = frame_of([vars(one) for one in entries], _COLUMNS)
     frame["label"] = frame["label"].astype("Int64")
     frame["significant"] = [one.significant for one in entries]
     frame["better"] = [one.favours for one in entries]
@@ -63,7 +69,7 @@ def ranking_frame(analysis: Analysis) -> pd.DataFrame:
                 for rank, share in enumerate(method.shares[place], start=1):
                     record[f"share_{rank}"] = share
                 records.append(record)
-    return pd.DataFrame(records) if records else pd.DataFrame(columns=_RANKING)
+    return frame_of(records, None if records else _RANKING)
 
 
 def seeds_frame(analysis: Analysis) -> pd.DataFrame:
@@ -81,7 +87,7 @@ def seeds_frame(analysis: Analysis) -> pd.DataFrame:
             record |= {"left_out": spread.left_out, "mean": spread.mean, "sd": spread.sd}
             record["means"] = " ".join(f"{one:.6g}" for one in spread.means)
             records.append(record)
-    return pd.DataFrame(records, columns=_SEEDS)
+    return frame_of(records, _SEEDS)
 
 
 def analysis_data(analysis: Analysis) -> dict[str, Any]:

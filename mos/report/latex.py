@@ -65,6 +65,19 @@ def files(collection: Collection, lines: Lines, style: Style) -> list[Written]:
     Paths are `<dataset>/<table>.tex`; what has no scores, or is of one run only where runs are
     compared, makes no file.
     """
+    inputs = collection.made_from()
+    if inputs is None:
+        return _files(collection, lines, style)
+    # The notices too: some are about a run that is not finished, which no score tells.
+    kept = collection.cache.remember(
+        "latex",
+        [inputs, repr(style), repr(collection.notices)],
+        lambda: [[str(w.path), w.text, w.share] for w in _files(collection, lines, style)],
+    )
+    return [Written(path=PurePosixPath(path), text=text, share=at) for path, text, at in kept]
+
+
+def _files(collection: Collection, lines: Lines, style: Style) -> list[Written]:
     collection, lines = select(collection, lines, style)
     folder = slugs([run.dataset for run in collection.runs])
     found = []

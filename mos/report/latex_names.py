@@ -1,20 +1,14 @@
 """Whose row it is: the parts of the runs' names as LaTeX columns, and as one short name."""
 
-from __future__ import annotations
-
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from mos.report.latex_flags import Flags
 from mos.report.latex_style import Style
 from mos.report.latex_text import NOTHING, escape
 from mos.report.run_record import Run
 from mos.report.zeroshot import STAGE
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 PARTS = ("network", "dims", "aux", "variant")
 _DIMS = ("2d", "3d", "")
@@ -94,9 +88,9 @@ class Names:
         return text + (f" {of['variant']}" if "variant" in self.varying else "").rstrip()
 
 
-def known_names(runs: Sequence[Run], rows: pd.DataFrame) -> set[str]:
+def known_names(runs: Sequence[Run], stages: Iterable[str]) -> set[str]:
     """Every name of a user that the tables can print, and so `--latex_names` can rename."""
-    found = {stage.removeprefix(STAGE).strip() for stage in rows["stage"].unique()} - {
+    found = {stage.removeprefix(STAGE).strip() for stage in stages} - {
         "test",
         "valid",
     }

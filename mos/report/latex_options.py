@@ -112,7 +112,7 @@ def style_of(options: LatexOptions, collection: "Collection") -> "Style":
     from mos.report.latex_style import Style
     from mos.report.latex_table import Layout
 
-    known = known_names(collection.runs, collection.rows)
+    known = known_names(collection.runs, [stage for _, stage in collection.stages])
     style = Style(
         metrics=read_metrics(options.latex_metrics, collection.task),
         percent=options.latex_percent,

@@ -4,18 +4,24 @@ In a CSV an empty cell is a number that is not there, `inf` the distance of a mi
 Parquet the first is null, the second infinity, and fields carry their unit and meaning as metadata.
 """
 
-from collections.abc import Mapping, Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
 
 from mos.files import atomic_path
-from mos.report.collect import Collection
+from mos.report.cache import Cache
+from mos.report.collect import Collection, columns_of
 from mos.report.columns import RUN, case_columns
+from mos.report.run_log import log_digest
 from mos.report.run_record import Run
+
+if TYPE_CHECKING:  # slow to import, and not needed where nothing is new
+    import pyarrow as pa
 
 
 def write_cases(output: Path, collection: Collection) -> None:
@@ -23,18 +29,30 @@ def write_cases(output: Path, collection: Collection) -> None:
 
     Scores of the shown epochs; what other epochs came to is in `epochs`.
     """
-    table = pa.Table.from_pandas(collection.rows, preserve_index=False)
-    meanings = {name: (unit, text) for name, unit, text in case_columns(table.column_names)}
-    _write(table, output / "cases", meanings)
+
+    def table() -> pa.Table:
+        import pyarrow as pa
+
+        return pa.Table.from_pandas(collection.rows, preserve_index=False)
+
+    meanings = {
+        name: (unit, text) for name, unit, text in case_columns(columns_of(collection.task))
+    }
+    _write(table, output / "cases", meanings, collection.cache, collection.inputs())
 
 
-def write_epochs(output: Path, runs: Sequence[Run]) -> None:
+def write_epochs(output: Path, collection: Collection) -> None:
     """`epochs.csv` and `epochs.parquet`: the numbers of metric.jsonl, one row per run, stage and epoch."""
-    _write(epoch_table(runs), output / "epochs", {name: ("", text) for name, text in RUN.items()})
+    runs = collection.runs
+    inputs = [repr((run.told, run.epoch, log_digest(run))) for run in runs]
+    meanings = {name: ("", text) for name, text in RUN.items()}
+    _write(partial(epoch_table, runs), output / "epochs", meanings, collection.cache, inputs)
 
 
 def epoch_table(runs: Sequence[Run]) -> pa.Table:
     """A row per run, stage and epoch; a column for every number that some line has, null elsewhere."""
+    import pyarrow as pa
+
     logged = [(run, table) for run in runs if len(table := run.log.table)]
     if not logged:
         return pa.table({name: pa.array([], pa.string()) for name in (*RUN, "stage", "epoch")})
@@ -51,8 +69,28 @@ def epoch_table(runs: Sequence[Run]) -> pa.Table:
     return pa.table(columns)
 
 
-def _write(table: pa.Table, path: Path, meanings: Mapping[str, tuple[str, str]]) -> None:
-    """`<path>.csv` and `<path>.parquet`."""
+def _write(
+    make: Callable[[], pa.Table],
+    path: Path,
+    meanings: Mapping[str, tuple[str, str]],
+    cache: Cache,
+    inputs: Sequence[str] | None,
+) -> None:
+    """`<path>.csv` and `<path>.parquet`, unless an earlier summary has written the same.
+
+    Not flushed to the disk: they are large, and what a power cut leaves of them is written anew.
+
+    Args:
+        inputs: what the table is made from; None where that is not known.
+    """
+    csv, parquet = path.with_suffix(".csv"), path.with_suffix(".parquet")
+    if inputs is not None and all(cache.is_written(file, inputs) for file in (csv, parquet)):
+        return
+    import pyarrow as pa
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    table = make()
     fields = [
         (
             field.with_metadata(dict(zip(("unit", "meaning"), meanings[field.name])))
@@ -62,7 +100,11 @@ def _write(table: pa.Table, path: Path, meanings: Mapping[str, tuple[str, str]])
         for field in table.schema
     ]
     table = pa.Table.from_arrays(table.columns, schema=pa.schema(fields))
-    with atomic_path(path.with_suffix(".parquet")) as temporary:
-        pyarrow.parquet.write_table(table, temporary, compression="zstd")
-    with atomic_path(path.with_suffix(".csv")) as temporary:
-        pyarrow.csv.write_csv(table, temporary)
+    for file in (csv, parquet):
+        with atomic_path(file, flush=False) as temporary:
+            if file is csv:
+                pyarrow.csv.write_csv(table, temporary)
+            else:
+                pyarrow.parquet.write_table(table, temporary, compression="zstd")
+            if inputs is not None:
+                cache.note_output(file, inputs, temporary)

@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from mos.report import colour, cost, curve, error_curve, page_parts, plot_ranks, table
 from mos.report.analysis import Analysis
-from mos.report.cache import Cache
+from mos.report.cache import Cache, code_version
 from mos.report.case_block import case_block
 from mos.report.collect import Collection
 from mos.report.metric import Metric
@@ -55,6 +55,7 @@ def render(
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE / "templates"),
+        bytecode_cache=_compiled_templates(),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -71,6 +72,8 @@ def render(
     environment.globals |= {
         "parts_store": Parts(),
         "kept": partial(_kept, collection.cache),
+        "packed_parts": lambda store: store.packed(collection.cache),
+        "made_from": collection.made_from,
         "run_inputs": _run_inputs,
         "table_inputs": partial(_table_inputs, environment.globals),
         "of_points": collection.of_points,
@@ -93,7 +96,7 @@ def render(
         (_HERE / "script" / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS
     )
     parts = page_parts.parts(collection, overview, per_label, per_fold, zeroshot, analysis)
-    pairs = {part.number: _pairs(part, analysis) for part in parts}
+    pairs = {part.number: _pairs(collection, part, analysis) for part in parts}
     return environment.get_template("page.html.j2").render(
         collection=collection,
         created=created,
@@ -121,15 +124,23 @@ def render(
     )
 
 
+def _compiled_templates() -> jinja2.BytecodeCache | None:
+    """Compiled templates, in the folder for temporary files: there jinja2 trusts nobody else's."""
+    try:
+        return jinja2.FileSystemBytecodeCache(pattern=f"__mos_{code_version()[:16]}_%s.cache")
+    except (OSError, RuntimeError):  # no such folder, or it is not ours
+        return None
+
+
 def _kept(cache: Cache, what: str, inputs: str, caller: Callable[[], str]) -> Markup:
     """A part of a template, or what it gave for the same `inputs`: all it shows must be in them."""
-    return Markup(cache.remember(f"html {what}", [inputs], lambda: str(caller())))
+    return Markup(cache.remember_text(f"html {what}", [inputs], lambda: str(caller())))
 
 
 def _run_inputs(run: Run, notices: Sequence[Notice]) -> str:
     """All that the details of a run show."""
-    facts = run.name, run.folder, run.epoch, run.chosen_by, run.epochs_done, run.epochs_wanted
-    return repr((facts, log_digest(run), run.record, list(notices)))
+    facts = run.folder, run.epoch, run.chosen_by, run.epochs_done, run.epochs_wanted
+    return repr((facts, log_digest(run), run.told, list(notices)))
 
 
 def _table_inputs(
@@ -148,7 +159,8 @@ def _table_inputs(
         about.append((*seen, around["epochs"](line.dataset, line.run), facts))
     like_best = {key: sorted(runs) for key, runs in stage.like_best.items()}
     keys = [metric.key for metric in metrics]
-    return json.dumps([to_plain(list(lines)), keys, kind, like_best, about])
+    made_from = lines and around["made_from"](lines[0].dataset, stage.key)
+    return json.dumps([made_from or to_plain(list(lines)), keys, kind, like_best, about])
 
 
 def _cases(collection: Collection, dataset: str) -> str:
@@ -157,14 +169,18 @@ def _cases(collection: Collection, dataset: str) -> str:
     def make() -> str:
         return packed(case_block(collection.rows[collection.rows["dataset"] == dataset]))
 
-    inputs = collection.inputs(dataset)
-    return collection.cache.remember("case block", inputs, make) if inputs else make()
+    inputs = collection.made_from(dataset)
+    return collection.cache.remember_text("case block", [inputs], make) if inputs else make()
 
 
-def _pairs(part: page_parts.DatasetPart, analysis: Analysis | None) -> str:
+def _pairs(collection: Collection, part: page_parts.DatasetPart, analysis: Analysis | None) -> str:
     """The packed comparisons of a dataset's test; empty where fewer than two can be compared."""
     if analysis is None:
         return ""
+    return collection.remembered_text(f"pairs {part.name}", lambda: _packed_pairs(part, analysis))
+
+
+def _packed_pairs(part: page_parts.DatasetPart, analysis: Analysis) -> str:
     entries = [
         entry
         for entry in analysis.comparisons.entries
@@ -258,10 +274,14 @@ def _run_finder(runs: Sequence[Run]):
 
 def _tolerances(collection: Collection) -> list[str]:
     """The tolerances of nsd in the files, in mm as text."""
-    rows = collection.rows
-    known = len(rows) and "nsd_tolerance" in rows.columns
-    found = rows["nsd_tolerance"].dropna().unique() if known else ()
-    return [f"{value:g}" for value in sorted(map(float, found))]
+
+    def make() -> str:
+        rows = collection.rows
+        known = len(rows) and "nsd_tolerance" in rows.columns
+        found = rows["nsd_tolerance"].dropna().unique() if known else ()
+        return " ".join(f"{value:g}" for value in sorted(map(float, found)))
+
+    return collection.remembered_text("tolerances", make).split()
 
 
 class Flags:

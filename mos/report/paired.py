@@ -39,7 +39,9 @@ def t_tests(differences: np.ndarray) -> PairedT:
     As `scipy.stats.ttest_rel`. Where all differences are equal, t and dz are infinite and p is 0, or
     t and dz are 0 and p is 1 if they are all zero; all are nan below two differences.
     """
-    from scipy import special  # as everywhere here: slow to import, and often all tests are remembered
+    from scipy import (
+        special,
+    )  # as everywhere here: slow to import, and often all tests are remembered
 
     known = ~np.isnan(differences)
     count = known.sum(axis=1)

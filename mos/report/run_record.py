@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,11 @@ class Run:
     epochs_done: int
     epochs_wanted: int | None
     problems: tuple[tuple[str, str], ...]  # (kind, sentence)
+
+    @cached_property
+    def told(self) -> str:
+        """All that its folder's name and run.json say: what is made from those is made from this."""
+        return repr((self.setting, self.name, self.order, self.record))
 
     @property
     def order(self) -> tuple:

@@ -3,20 +3,25 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 import threading
 import time
+from datetime import datetime
 
 import numpy as np
 import pytest
 import torch
-from tests.report.made_up_runs import FOLDS, build_tree, write_metrics, write_run
+from tests.report.made_up_runs import FOLDS, build_tree, change_record, write_metrics, write_run
 
 from mos.report import cache as module
+from mos.report import command
 from mos.report.analysis import Analysis, analyse
 from mos.report.cache import Cache
 from mos.report.collect import collect
 from mos.report.remembered import to_plain
 from mos.report.table import overview, per_fold, per_label
+from run.baseline.cmd import summary
 
 LONG_AGO = 1_700_000_000
 
@@ -267,3 +272,77 @@ def test_numbers_come_back_to_the_last_bit(tmp_path):
 def test_an_array_of_objects_has_no_bytes_to_compare():
     with pytest.raises(TypeError, match="objects"):
         Cache(None).remember("x", [np.array(["a", None], dtype=object)], lambda: 1)
+
+
+def files_of(root, output, *words):
+    """What cmd/summary writes, by name; the time of writing left out."""
+    summary.main(["--checkpoint_folder", str(root), "--output_folder", str(output), *words])
+    paths = [p for p in output.rglob("*") if p.is_file() and ".cache" not in p.parts]
+    return {str(p.relative_to(output)): p.read_bytes() for p in paths}
+
+
+class Noon:
+    """A clock that stands still."""
+
+    @staticmethod
+    def now():
+        return datetime(2026, 1, 1, 12)
+
+
+def test_every_file_of_a_second_summary_is_that_of_a_first_one_byte_by_byte(tmp_path, monkeypatch):
+    """After one new epoch, after one that is the best, after a finished run, after a run that is gone."""
+    monkeypatch.setattr(command, "datetime", Noon)
+    root = build_tree(tmp_path / "runs")
+    folder = root / "baseline-demo-0" / "unet-2d-none"
+
+    def nothing():
+        pass
+
+    def epoch():
+        line = {"epoch": 7, "stage": "valid", "dice": 0.1, "loss": 1.0}
+        with open(folder / "metric.jsonl", "a") as file:
+            file.write(json.dumps(line) + "\n")
+        write_metrics(folder / "epoch-0007" / "test-metrics.pt", FOLDS["0"], [0.9] * 4, {})
+
+    def best():
+        (folder / "best").unlink()
+        (folder / "best").symlink_to("epoch-0007")
+
+    def finished():
+        change_record(root / "baseline-demo-1" / "resunet-3d-none", finished="today", note="x")
+
+    def gone():
+        shutil.rmtree(folder)
+
+    for change in (nothing, nothing, epoch, best, finished, gone):
+        change()
+        kept = files_of(root, tmp_path / "kept")
+        fresh = files_of(root, tmp_path / f"fresh-{change.__name__}", "--use_cache=false")
+        assert kept.keys() == fresh.keys()
+        assert [name for name in kept if kept[name] != fresh[name]] == [], change.__name__
+
+
+def test_what_somebody_did_to_an_output_is_undone(tmp_path):
+    root = build_tree(tmp_path / "runs")
+    before = files_of(root, tmp_path / "kept")
+    (tmp_path / "kept" / "cases.csv").write_text("a note\n")
+    (tmp_path / "kept" / "ranking.csv").unlink()
+    (tmp_path / "kept" / "epochs.parquet").unlink()
+    after = files_of(root, tmp_path / "kept")
+    named = "cases.csv", "cases.parquet", "ranking.csv", "epochs.csv", "epochs.parquet"
+    assert all(after[name] == before[name] for name in named)
+
+
+def test_a_summary_in_which_no_score_is_new_needs_neither_pandas_nor_scipy(tmp_path):
+    root = build_tree(tmp_path / "runs")
+    code = (
+        "import sys; from mos.report import cache; cache.SETTLED_SECONDS = -3600.0; "
+        "from run.baseline.cmd.summary import main; main(sys.argv[1:]); "
+        "print(sorted({'pandas', 'scipy.special', 'torch'} & sys.modules.keys()))"
+    )
+    said = []
+    for _ in range(2):
+        command = [sys.executable, "-c", code, "--checkpoint_folder", str(root)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        said.append(done.stdout.splitlines()[-1])
+    assert said[1] == "[]" and "pandas" in said[0]

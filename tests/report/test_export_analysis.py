@@ -36,7 +36,7 @@ def analysis(rows, **options) -> Analysis:
 
 
 def test_comparisons_are_rows_with_their_verdict():
-    frame = export_analysis.frames(analysis(rows_of(RUNS)))["comparisons.csv"]
+    frame = export_analysis.frames(analysis(rows_of(RUNS)))["comparisons.csv"]()
     every = frame[frame["label"].isna()]
     assert list(every["first"] + every["second"]) == ["onethree", "onetwo", "threetwo"]
     assert list(every["better"]) == ["one", "one", "two"]
@@ -46,7 +46,7 @@ def test_comparisons_are_rows_with_their_verdict():
 
 
 def test_a_ranking_is_a_row_per_way_and_contender_with_the_share_of_each_rank():
-    frame = export_analysis.frames(analysis(rows_of(RUNS)))["ranking.csv"]
+    frame = export_analysis.frames(analysis(rows_of(RUNS)))["ranking.csv"]()
     means = frame[frame["method"] == "aggregate-then-rank"]
     assert list(means["contender"]) == ["one", "two", "three"] and list(means["rank"]) == [1, 2, 3]
     assert list(means["share_1"]) == [1, 0, 0] and list(means["mean_rank"]) == [1, 2, 3]
@@ -55,7 +55,7 @@ def test_a_ranking_is_a_row_per_way_and_contender_with_the_share_of_each_rank():
 
 def test_repeated_trainings_are_rows_with_the_mean_of_each_seed():
     found = analysis(rows_of(RUNS), teams={"one": ["one", "two"]})
-    frame = export_analysis.frames(found)["seeds.csv"]
+    frame = export_analysis.frames(found)["seeds.csv"]()
     dice = frame[frame["metric"] == "dice"].iloc[0]
     assert (dice["contender"], dice["seeds"], dice["means"]) == ("one", "0 1", "0.83 0.7125")
 
@@ -76,9 +76,8 @@ def test_the_terminal_is_told_who_is_first_and_how_much_of_it_is_certain():
 
 def test_a_tree_of_one_run_has_empty_files_with_their_columns():
     frames = export_analysis.frames(analysis(rows_of({"one": RUNS["one"]})))
-    assert all(
-        isinstance(f, pd.DataFrame) and not len(f) and len(f.columns) for f in frames.values()
-    )
+    made = [make() for make in frames.values()]
+    assert all(isinstance(f, pd.DataFrame) and not len(f) and len(f.columns) for f in made)
     assert export_analysis.analysis_text(analysis(rows_of({"one": RUNS["one"]}))) == ""
 
 

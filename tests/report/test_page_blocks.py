@@ -12,6 +12,8 @@ from mos.report.analysis import analyse
 from mos.report.case_images import CaseImages, write_case_images
 from mos.report.collect import collect
 from mos.report.critical_difference import CriticalDifference
+from mos.report import packed as packed_module
+from mos.report.cache import Cache
 from mos.report.packed import Parts, packed, unpacked
 from mos.report.page_text import fixed
 from mos.report.pair_block import FIELDS, pair_block
@@ -37,6 +39,29 @@ def test_parts_are_numbered_in_the_order_they_are_put():
     parts = Parts()
     assert [parts.put("<p>a</p>"), parts.put("<p>b</p>")] == [0, 1]
     assert unpacked(parts.packed()) == ["<p>a</p>", "<p>b</p>"]
+    assert unpacked(Parts().packed()) == []
+
+
+def test_many_parts_are_compressed_piece_by_piece_and_each_piece_once(tmp_path, monkeypatch):
+    random = np.random.default_rng(0)
+    texts = ["".join(map(chr, random.integers(32, 900, 30_000))) for _ in range(25)]
+
+    def made(cache):
+        parts = Parts()
+        for text in texts:
+            parts.put(text)
+        return parts.packed(cache)
+
+    cache = Cache(tmp_path)
+    first = made(cache)
+    assert unpacked(first) == texts and made(Cache(None)) == first
+    cache.save()
+    done = []
+    compress = packed_module._deflated
+    monkeypatch.setattr(packed_module, "_deflated", lambda text: done.append(1) or compress(text))
+    assert made(Cache(tmp_path)) == first and not done
+    texts[20] += "!"
+    assert unpacked(made(Cache(tmp_path))) == texts and len(done) == 1
 
 
 def test_the_numbers_of_cases_are_those_of_the_tables(collected):
