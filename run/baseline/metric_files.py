@@ -1,8 +1,5 @@
 """Metric files as tables that can be completed: what they lack, what counts can fill, the old file."""
 
-import filecmp
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,15 +8,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from mos.engine.checkpoint import load_table, save_table
+from mos.engine.checkpoint import load_table
 from mos.errors import BadInput
-from mos.files import atomic_path
 from mos.metrics.segmentation import from_counts
 from mos.metrics.table import COUNTS, KEYS, METRICS
 from run.baseline.task import reduce
 
 Table = dict[str, Any]
-BACKUP = ".bk"
 # A network scored again on another device, or in other threads, turns over a few voxels. More than
 # this is another result: mean and largest difference of dice over the (case, label) cells.
 MEAN_TOLERANCE, CELL_TOLERANCE = 1e-3, 0.05
@@ -38,32 +33,6 @@ def read_table(path: Path) -> Table:
             "same command scores that epoch again"
         )
     return table
-
-
-def backup_path(path: Path) -> Path:
-    """`test-metrics.pt.bk`: the file as it was before it was first re-evaluated."""
-    return path.with_name(path.name + BACKUP)
-
-
-def is_replaced(path: Path) -> bool:
-    """Whether the file has been re-evaluated: there is an old one, and it is another."""
-    old = backup_path(path)
-    if not old.exists() or not path.exists():
-        return False
-    # A process killed between the two steps of `replace_table` left two names of one file.
-    return not os.path.samefile(old, path) and not filecmp.cmp(old, path, shallow=False)
-
-
-def replace_table(path: Path, table: Mapping[str, Any]) -> None:
-    """Writes a metric file; the first file ever replaced stays as `<name>.bk`."""
-    old = backup_path(path)
-    if path.exists() and not old.exists():
-        try:
-            os.link(path, old)
-        except OSError:  # a file system without hard links
-            with atomic_path(old) as temporary:
-                shutil.copyfile(path, temporary)
-    save_table(path, table)
 
 
 def has_value(table: Mapping[str, Any]) -> torch.Tensor:

@@ -8,6 +8,7 @@ from mos.engine import checkpoint
 from mos.engine.device import device_type
 from mos.engine.fit import choose_best
 from mos.engine.progress import progress
+from mos.engine.replace import is_replaced, replace_table
 from mos.errors import BadInput
 from mos.folders import (
     BEST,
@@ -167,7 +168,7 @@ class _Session:
     def _redoes(self, path: Path) -> bool:
         """Whether the mode asks to score a file anew, whatever it holds."""
         if self.options.mode == "normal":
-            return not metric_files.is_replaced(path)
+            return not is_replaced(path)
         return self._journal is not None and path not in self._journal
 
     def _complete_from_counts(
@@ -212,7 +213,7 @@ class _Session:
         path = metric_file(epoch_folder(job.run, job.epoch), stage)
         if not path.exists():
             if fresh:  # an empty split has no file
-                metric_files.replace_table(path, fresh)
+                replace_table(path, fresh)
                 self.outcome.scored += 1
             return
         old = metric_files.read_table(path)
@@ -235,7 +236,7 @@ class _Session:
             fresh = metric_files.merge(old, fresh, list(lacking))
         elif not found.is_close:
             self.outcome.changed.append(f"{said}; the new scores are stored, the old ones in .bk")
-        metric_files.replace_table(path, fresh)
+        replace_table(path, fresh)
         if self._journal:
             self._journal.add(path)
         self.outcome.scored += 1
@@ -274,7 +275,7 @@ class _Session:
         filled = metric_files.fill_from_counts(table, lacking)
         if filled is None:
             return lacking
-        metric_files.replace_table(path, filled)
+        replace_table(path, filled)
         self.outcome.filled += 1
         return metric_files.missing_cells(filled, tolerance)
 

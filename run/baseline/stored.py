@@ -1,6 +1,5 @@
 """Opening a stored run: its options, its labels, its network with an epoch's weights, its dataset."""
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +9,13 @@ from torch import nn
 
 from mos.arguments import parse
 from mos.data.bundle import Bundle, content_hash, open_bundle
-from mos.engine.checkpoint import load_weights, stored_epochs
-from mos.engine.device import Machine, choose_machine
+from mos.engine.checkpoint import load_weights
+from mos.engine.device import Machine
 from mos.engine.record import read_record
+from mos.engine.stored import machine_for as machine_for, stored_epoch as stored_epoch
 from mos.engine.task import Batch, Dataset, Scores, Task
 from mos.errors import BadInput
-from mos.folders import RUN_RECORD, WEIGHTS, dataset_path, epoch_folder
+from mos.folders import RUN_RECORD, dataset_path
 from mos.metrics.tolerance import parse_tolerances
 from run.baseline.labels import Labels
 from run.baseline.model_arguments import TASK, ModelArguments
@@ -62,49 +62,6 @@ def open_stored(run: Path) -> StoredRun:
         main=tuple(record.get("main_labels", record["train_labels"])),
     )
     return StoredRun(folder=run, options=options, record=record, labels=labels)
-
-
-def stored_epoch(run: Path, wanted: str) -> Path:
-    """The folder of an epoch with weights: `best`, `latest` or a number.
-
-    Raises:
-        BadInput: no weights of it are stored; names the epochs that have some.
-    """
-    folder = epoch_folder(run, int(wanted)) if wanted.isdecimal() else (run / wanted).resolve()
-    if not (folder / WEIGHTS).exists():
-        stored = ", ".join(map(str, stored_epochs(run))) or "none"
-        raise BadInput(
-            f"--epoch {wanted}: {run} stores no weights of it; epochs with weights: {stored}"
-        )
-    return folder
-
-
-def machine_for(options: Any, trained: ModelArguments, record: Mapping[str, Any]) -> Machine:
-    """The device and precision to predict with.
-
-    `--precision auto` is the precision the run was trained in. Where this device does not have it
-    (fp16 on a CPU, bf16 without instructions for it), fp32 takes its place, and a note says so.
-
-    Args:
-        options: with `device`, `precision` and `threads`, as commands have them.
-        trained, record: of the stored run.
-
-    Raises:
-        BadInput: a device or precision asked for by name that this machine does not have.
-    """
-    asked = (options.device, options.precision, options.threads, trained.deterministic)
-    machine = choose_machine(*asked)
-    wanted = (record.get("machine") or {}).get("precision") or trained.precision
-    if options.precision != "auto" or wanted in ("auto", machine.precision):
-        return machine
-    # Asked for `auto`, choose_machine answers bf16 exactly where the device computes it by itself.
-    if wanted == "bf16" or (wanted == "fp16" and machine.device.type == "cpu"):
-        print(
-            f"note: the run was trained in {wanted}, which this {machine.device.type} does not compute by "
-            "itself; predicting in fp32"
-        )
-        wanted = "fp32"
-    return dataclasses.replace(machine, precision=wanted)
 
 
 def load_network(stored: StoredRun, epoch: Path, machine: Machine) -> nn.Module:

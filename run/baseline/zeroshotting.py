@@ -16,6 +16,7 @@ from mos.engine.device import choose_machine, device_type
 from mos.engine.distributed import Processes
 from mos.engine.evaluate import evaluate
 from mos.engine.progress import progress
+from mos.engine.replace import replace_table
 from mos.errors import BadInput
 from mos.folders import WEIGHTS, epoch_folder, epoch_number, metric_file
 from mos.metrics.tolerance import parse_tolerances
@@ -238,7 +239,7 @@ def _store(
     if old is None or len(kept) == len(old["case"]):
         checkpoint.save_table(path, joined)  # nothing of the old file is lost
     else:
-        metric_files.replace_table(path, joined)
+        replace_table(path, joined)
     outcome.scored += len(result)
 
 

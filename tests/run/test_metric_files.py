@@ -7,19 +7,17 @@ import pytest
 import torch
 
 from mos.engine.checkpoint import load_table, save_table
+from mos.engine import replace
+from mos.engine.replace import backup_path, is_replaced, replace_table
 from mos.errors import BadInput
 from mos.metrics.segmentation import score_case
 from mos.metrics.tolerance import parse_tolerances
-from run.baseline import metric_files
 from run.baseline.metric_files import (
     agreement,
-    backup_path,
     fill_from_counts,
-    is_replaced,
     join_rows,
     merge,
     missing_cells,
-    replace_table,
     take_rows,
     with_means,
 )
@@ -129,9 +127,9 @@ def test_a_kill_between_keeping_the_old_and_writing_the_new_is_no_replacement(
         raise OSError("no hard links here")
 
     with monkeypatch.context() as patch:
-        patch.setattr(metric_files, "save_table", killed)
+        patch.setattr(replace, "save_table", killed)
         if not hard_links:
-            patch.setattr(metric_files.os, "link", refuse)
+            patch.setattr(replace.os, "link", refuse)
         with pytest.raises(KeyboardInterrupt):
             replace_table(path, {"first": 2})
     assert backup_path(path).exists() and not is_replaced(path)
