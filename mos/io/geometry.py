@@ -11,6 +11,10 @@ from mos.shapes import flip_xyz_dhw
 # Letter -> (patient axis in LPS coordinates, direction along it).
 _LETTERS = {"L": (0, 1), "R": (0, -1), "P": (1, 1), "A": (1, -1), "S": (2, 1), "I": (2, -1)}
 
+# Where x, y, z grow to when slices (z) run from feet to head, front to back or right to left, each seen
+# the usual way: left or back to the right, back or feet downwards.
+VIEWS = {"axial": "LPS", "coronal": "LIP", "sagittal": "PIL"}
+
 # Corners of two grids may lie this part of the smallest voxel edge apart and still count as one grid:
 # affines written by different programs differ by rounding, a real mistake is half a voxel or more.
 GRID_TOLERANCE = 0.05
@@ -141,8 +145,9 @@ def find_turn(grid: Grid, orientation: str) -> Turn:
 
     Args:
         grid: any grid, oblique ones too.
-        orientation: three letters naming where x, y, z grow to, such as `LPS`; or `slices`, which keeps
-            the acquired slice axis (the last) as d and only mirrors so that a slice is seen the usual way.
+        orientation: three letters naming where x, y, z grow to, such as `LPS`; a name in `VIEWS`, after the
+            slices that are cut; or `slices`, which keeps the acquired slice axis (the last) as d and only
+            mirrors so that a slice is seen the usual way.
 
     Raises:
         BadInput: not such a text.
@@ -155,11 +160,11 @@ def find_turn(grid: Grid, orientation: str) -> Turn:
         letters = ["LPS"[patient[x]], "LPI"[patient[y]], "LPS"[patient[2]]]
         orders = [(x, y, 2)]
     else:
-        letters = list(orientation)
+        letters = list(VIEWS.get(orientation, orientation))
         axes = [_LETTERS[letter][0] for letter in letters if letter in _LETTERS]
         if len(letters) != 3 or sorted(axes) != [0, 1, 2]:
             raise BadInput(
-                f"orientation {orientation!r}: needs three letters such as LPS, or slices"
+                f"orientation {orientation!r}: needs three letters such as LPS, {', '.join(VIEWS)} or slices"
             )
     wanted = np.zeros((3, 3))
     for column, letter in enumerate(letters):

@@ -53,6 +53,23 @@ def test_slices_stay_d_when_asked_even_if_they_are_sagittal():
     assert turn.source == (0, 1, 2) and turn.flip == (False, False, True)
 
 
+@pytest.mark.parametrize(
+    ("view", "shown"),
+    [
+        ("axial", lambda patient: patient),
+        ("coronal", lambda patient: patient.transpose(1, 0, 2)[:, ::-1]),
+        ("sagittal", lambda patient: patient.transpose(2, 0, 1)[:, ::-1]),
+    ],
+)
+@pytest.mark.parametrize("direction", list(signed_permutations())[::7])
+def test_a_view_shows_its_slices_the_usual_way_however_the_image_is_stored(view, shown, direction):
+    grid = grid_of(direction)
+    patient = np.arange(120).reshape(find_turn(grid, "LPS").grid(grid).shape)  # S, P, L
+    stored = find_turn(grid, "LPS").undo(patient)
+    # Slices towards P or L; in them feet are below, and left or back is to the right.
+    assert np.array_equal(find_turn(grid, view).array(stored), shown(patient))
+
+
 def test_an_unknown_orientation_is_refused():
     with pytest.raises(BadInput, match="three letters such as LPS"):
         find_turn(grid_of(np.eye(3)), "LLS")

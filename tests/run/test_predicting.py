@@ -271,3 +271,49 @@ def test_flips_are_refused_where_training_allowed_none(predict, run):
     (run / "run.json").write_text(json.dumps(record))
     with pytest.raises(BadInput, match="no axis may be flipped"):
         predict(flips=True)
+
+
+@pytest.mark.parametrize("view", ["axial", "coronal", "sagittal", "slices"])
+def test_a_volume_cut_into_slices_along_any_axis_comes_back_in_its_own_size_and_affine(
+    predict, run, tmp_path, monkeypatch, view
+):
+    """Images stored along odd axes, padded and cropped; what is bright shall be label 1, voxel for voxel."""
+    record = json.loads((run / "run.json").read_text())
+    kept = Preparation(orientation=view, size=(24, 24, 24), percentiles=(0, 100))
+    record["preparation"] = kept.to_json()
+    record["options"]["dataset_valid_crop_size"] = "4,24,24"
+    (run / "run.json").write_text(json.dumps(record))
+    slices = []
+
+    class BrightSlices(torch.nn.Module):
+        def forward(self, image):
+            slices.append(image)
+            return torch.cat([0.5 - image, image - 0.5], 1) * 100
+
+    monkeypatch.setattr(predicting, "load_network", lambda *stored: BrightSlices())
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    values = np.random.default_rng(0).random((5, 13, 9)).astype(np.float32)
+    values.flat[:2] = 0, 1
+    image = sitk.GetImageFromArray(values)
+    image.SetSpacing((0.7, 0.9, 4))
+    image.SetOrigin((3, -20, 7.5))
+    # x runs to the feet, y to the front, z to the right; the whole a little oblique.
+    turn = np.array([[0, 0, -1], [0, -1, 0], [-1, 0, 0]]) @ _rotation(0.1)
+    image.SetDirection(turn.ravel().tolist())
+    sitk.WriteImage(image, str(folder / "odd.mha"))
+    predict(input=folder)
+    found = sitk.ReadImage(str(tmp_path / "out" / "odd.nii.gz"))
+    for look in ("GetSize", "GetSpacing", "GetOrigin", "GetDirection"):
+        assert getattr(found, look)() == pytest.approx(getattr(image, look)(), abs=1e-5)
+    stored = np.rint(values * 255)  # what a network sees
+    assert np.array_equal(sitk.GetArrayFromImage(found), stored > 127)
+    assert {tuple(part.shape[1:]) for part in slices} == {(1, 24, 24)}, "slice by slice"
+    # Whichever way it was cut, there is a slice of 24 that shows the axis it was cut across.
+    across = {"axial": 9, "coronal": 13, "sagittal": 5, "slices": 5}[view]
+    assert sum(bool(one.any()) for part in slices for one in part) == across
+
+
+def _rotation(angle):
+    cos, sin = np.cos(angle), np.sin(angle)
+    return np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]])

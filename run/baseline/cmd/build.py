@@ -97,7 +97,9 @@ class Options:
         (0.5, 99.5), "of each image, they become 0 and 255", parse=parse_percentiles
     )
     orientation: str = option(
-        "LPS", "where x, y, z grow to; `slices` keeps the acquired slices as d (oblique cardiac MR)"
+        "LPS",
+        "how volumes are cut into slices: axial, coronal or sagittal; `slices` keeps the acquired ones "
+        "(oblique cardiac MR); or three letters, where x, y, z grow to (LPS is axial)",
     )
     interpolation: Literal["bspline", "linear"] = option("bspline", "of images")
     label_map: tuple[tuple[str, int], ...] = option(
