@@ -38,6 +38,11 @@ ERROR_COLOURS: dict[Palette, dict[str, Rgb]] = {
         "confused": (255, 255, 0),
     },
 }
+# Landmarks: where they are, where they were found, and the line between. The marks differ in form too.
+POINT_COLOURS: dict[Palette, dict[str, Rgb]] = {
+    "safe": {"reference": (230, 159, 0), "prediction": (86, 180, 233), "error": (255, 255, 255)},
+    "classic": {"reference": (255, 40, 40), "prediction": (0, 255, 0), "error": (255, 255, 0)},
+}
 # Labels 1 to 12: any two at least 19 apart for everybody, the first six at least 28.
 _SAFE: tuple[Rgb, ...] = (
     (230, 159, 0),

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mos.report.metric import Metric
+from mos.report.metric import Metric, of_points
 from mos.report.run_record import Run
 
 WIDTH, HEIGHT = 300, 185
@@ -34,7 +34,7 @@ class Panel:
 
 
 def panels(runs: Sequence[Run], metric: Metric, ends: tuple[float, float]) -> list[Panel]:
-    """A run's folds over epochs: cross-entropy, or the loss of training, and the validation score.
+    """A run's folds over epochs: cross-entropy, or the loss, and the validation score.
 
     Training steps on several terms; of these only the cross-entropy, `ce_loss`, is also measured in
     validation, so only it is drawn beside the validation's (training solid, validation dashed).
@@ -46,7 +46,10 @@ def panels(runs: Sequence[Run], metric: Metric, ends: tuple[float, float]) -> li
     """
     folds = list(enumerate(runs))
     shared = [(run, _cross_entropy_key(run)) for run in runs if run.log.get("train")]
-    if shared and all(key is not None for _, key in shared):
+    if of_points([metric]):  # training and validation measure the same loss
+        loss = [(i, run, stage, "loss") for i, run in folds for stage in ("train", "valid")]
+        lines = _panel("loss", loss, None)
+    elif shared and all(key is not None for _, key in shared):
         loss = [(i, run, "train", "ce_loss") for i, run in folds]
         loss += [(i, run, "valid", _cross_entropy_key(run)) for i, run in folds]
         lines = _panel("cross-entropy", loss, None)

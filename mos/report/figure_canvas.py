@@ -67,6 +67,12 @@ class Page:
                 ),
                 autolim=False,
             )
+        for word in tile.words:
+            x, y = left + word.x * width / columns, top + word.y * height / rows
+            self.text(
+                word.text, x, y, size=word.points, colour=hex_colour(word.colour), across="center",
+                down="center", rimmed=True,
+            )  # fmt: skip
 
     def gap(self, text: str, left: float, top: float, width: float, height: float) -> None:
         """A grey field that says why there is no picture."""
@@ -93,6 +99,7 @@ class Page:
         across: str = "left",
         down: str = "top",
         over_image: bool = False,
+        rimmed: bool = False,
         turned: bool = False,
     ) -> None:
         """Writes text; over an image it is white with a dark rim, readable on any grey.
@@ -101,6 +108,7 @@ class Page:
             size: points.
             across: which part of the text is at `x`: left, center, right.
             down: which part of the text is at `y`: top, center, baseline, bottom.
+            rimmed: the dark rim around `colour`.
             turned: reads upwards.
         """
         rim = [patheffects.withStroke(linewidth=size / 5, foreground="black")]
@@ -116,7 +124,7 @@ class Page:
             rotation_mode="default",
             linespacing=1.15,
             parse_math=False,
-            path_effects=rim if over_image else None,
+            path_effects=rim if over_image or rimmed else None,
         )
 
     def scale_bar(

@@ -10,7 +10,7 @@ import numpy as np
 from mos.files import write_json
 from mos.report.case_images import CaseImages, load_case_images
 from mos.report.colour import ERROR_COLOURS, ERROR_TITLES, label_colours
-from mos.report.figure_canvas import Entry
+from mos.report.figure_canvas import Entry, Page
 from mos.report.figure_grid import Cell, Grid, draw
 from mos.report.figure_slices import slice_text, spread_slices
 from mos.report.figure_tile import PARTS, Look, make_tile, shown_labels
@@ -104,7 +104,7 @@ def write_figures(
     Raises:
         BadInput: a file is broken, a figure too large, the disk full.
     """
-    written = _Written(folder)
+    written = Written(folder)
     parts_of_paths = [
         paths[first : first + plan.sheet_cases] for first in range(0, len(paths), plan.sheet_cases)
     ]
@@ -112,17 +112,19 @@ def write_figures(
         many = [load_case_images(path) for path in chunk]
         for path, images in zip(chunk, many, strict=True):
             grid = case_figure(images, plan, scores.get(images.case, ""), chosen_by)
-            yield from written.save(grid, f"cases/{path.stem}", plan)
+            page = draw(grid, plan.tile_mm, plan.dpi)
+            yield from written.save(page, f"cases/{path.stem}", plan.formats)
         for part, title in PARTS.items():
             name, count = f"sheet-{part}", ""
             if len(parts_of_paths) > 1:
                 name, count = f"{name}-{number}", f", sheet {number} of {len(parts_of_paths)}"
             grid = sheet(many, part, plan, f"{title}{count}", chosen_by)
-            yield from written.save(grid, name, plan)
+            page = draw(grid, plan.tile_mm, plan.dpi)
+            yield from written.save(page, name, plan.formats)
     written.finish()
 
 
-class _Written:
+class Written:
     """The figures in a folder: those of earlier calls go when they are not written again."""
 
     def __init__(self, folder: Path):
@@ -135,16 +137,15 @@ class _Written:
                 self._before = set()  # not ours: nothing is removed
         self._now: set[str] = set()
 
-    def save(self, grid: Grid, name: str, plan: Plan) -> list[Path]:
-        """Draws a figure in every format."""
-        names = [f"{name}.{form}" for form in plan.formats]
+    def save(self, page: Page, name: str, formats: Sequence[str]) -> list[Path]:
+        """Writes a figure in every format."""
+        names = [f"{name}.{form}" for form in formats]
         self._now.update(names)
         if not self._now <= self._before:
             self._before |= self._now
             write_json(
                 self._list, sorted(self._before)
             )  # first, so that none is ever left unlisted
-        page = draw(grid, plan.tile_mm, plan.dpi)
         for name in names:
             page.save(self._folder / name)
         return [self._folder / name for name in names]

@@ -30,13 +30,25 @@ class Look:
     labels: tuple[int, ...] | None = None  # whose errors are shown; None: the scored ones
 
 
+@dataclass(frozen=True, kw_only=True)
+class Writing:
+    """A word on a picture."""
+
+    text: str
+    x: float  # pixels from the upper left corner, of its middle
+    y: float
+    points: float  # size of its letters
+    colour: tuple[int, int, int]
+
+
 @dataclass(frozen=True, eq=False)
 class Tile:
-    """A picture of one slice, row 0 on top, and lines over it."""
+    """A picture of one slice, row 0 on top, and lines and words over it."""
 
     rgb: np.ndarray  # (h, w, 3) uint8
     # By colour (r, g, b): (n, 2, 2) ends (x, y) of lines, in voxels from the upper left corner.
     lines: tuple[tuple[tuple[int, int, int], np.ndarray], ...] = ()
+    words: tuple[Writing, ...] = ()
 
 
 def make_tile(images: CaseImages, index: int, part: str, look: Look) -> Tile:
