@@ -1,7 +1,6 @@
 """Opening a dataset file of landmarks: everything it promises is checked here, and said when broken."""
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,24 +12,17 @@ from torch import Tensor
 from mos.data.bundle import load_content
 from mos.data.bundle_cases import form
 from mos.data.digest import content_digest
-from mos.data.points import on_image, swap_order
+from mos.data.landmark_cases import (
+    LandmarkCase as LandmarkCase,
+    check_landmark_patients,
+    read_landmark_cases,
+    read_landmark_manifest,
+    read_names,
+)
+from mos.data.points import on_image
 from mos.errors import BadInput
 
 SPLITS = ("train", "valid", "test")
-
-
-@dataclass(frozen=True, kw_only=True)
-class LandmarkCase:
-    """What is known of one image besides its pixels and points."""
-
-    id: str
-    patient: str
-    source: str  # the file it came from
-    original: tuple[int, int]  # (h, w) of the image as it was read
-    scale: tuple[float, float]  # mm per original pixel along x, y
-    factor: tuple[float, float]  # original pixels per stored pixel along x, y, see `to_original`
-    offset: tuple[float, float]  # original pixels cut off on the left and at the top
-    content: tuple[int, int]  # (h, w) of the stored image that is picture; 0 follows up to its end
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,10 +74,13 @@ def open_landmarks(path: Path) -> LandmarkBundle:
                 f"{path}: {split}_points has {points[split].shape[1]} points, train_points has {count}; "
                 "every split needs the same ones"
             )
-    manifest = _manifest(path, content)
-    names, swap = _names(path, manifest, count)
-    cases = {split: _cases(path, manifest, split, images[split], scale[split]) for split in SPLITS}
-    _check_patients(path, cases)
+    manifest = read_landmark_manifest(path, content)
+    names, swap = read_names(path, manifest, count)
+    cases = {
+        split: read_landmark_cases(path, manifest, split, images[split], scale[split])
+        for split in SPLITS
+    }
+    check_landmark_patients(path, cases)
     return LandmarkBundle(
         path=path,
         images=images,
@@ -178,111 +173,3 @@ def _check_values(
         )
     if not (scale.isfinite() & (scale > 0)).all():
         raise BadInput(f"{path}: {split}_scale needs mm per pixel above 0 in every row")
-
-
-def _manifest(path: Path, content: Mapping[str, Any]) -> Mapping[str, Any]:
-    if "manifest" not in content:
-        return {}
-    try:
-        manifest = json.loads(content["manifest"])
-    except (TypeError, ValueError) as error:
-        raise BadInput(f"{path}: key 'manifest' is no JSON text ({error})") from error
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("cases", {}), dict):
-        raise BadInput(
-            f"{path}: key 'manifest' needs a JSON object with 'cases' by split; build the file again"
-        )
-    return manifest
-
-
-def _names(
-    path: Path, manifest: Mapping[str, Any], count: int
-) -> tuple[tuple[str, ...], tuple[tuple[int, int], ...]]:
-    names = tuple(map(str, manifest.get("points", range(1, count + 1))))
-    if len(names) != count or len(set(names)) != count:
-        raise BadInput(
-            f"{path}: the manifest names points {', '.join(names)}; needs {count} different names"
-        )
-    try:
-        swap = tuple((int(a), int(b)) for a, b in manifest.get("swap", ()))
-    except (TypeError, ValueError) as error:
-        raise BadInput(
-            f"{path}: the manifest's 'swap' needs pairs of point numbers from 0 ({error})"
-        ) from error
-    try:
-        swap_order(count, swap)
-    except BadInput as error:
-        raise BadInput(f"{path}: the manifest's 'swap': {error}") from error
-    return names, swap
-
-
-def _cases(
-    path: Path, manifest: Mapping[str, Any], split: str, images: Tensor, scale: Tensor
-) -> tuple[LandmarkCase, ...]:
-    size = tuple(images.shape[-2:])
-    listed = manifest.get("cases", {}).get(split)
-    if listed is None:  # an image is then a patient of its own, and original as stored
-        named = [(f"{split} row {row}", pair) for row, pair in enumerate(scale.tolist())]
-        return tuple(
-            LandmarkCase(
-                id=name,
-                patient=name,
-                source="",
-                original=size,
-                scale=tuple(pair),
-                factor=(1.0, 1.0),
-                offset=(0.0, 0.0),
-                content=size,
-            )
-            for name, pair in named
-        )
-    if len(listed) != len(images):
-        raise BadInput(
-            f"{path}: the manifest lists {len(listed)} cases in {split}, the tensor has {len(images)}"
-        )
-    try:
-        cases = tuple(_case(one, size) for one in listed)
-    except (KeyError, TypeError, ValueError) as error:
-        raise BadInput(
-            f"{path}: the manifest's cases of {split} lack or garble {error}; build the file again"
-        ) from error
-    for case in cases:
-        if not all(0 < value < math.inf for value in (*case.scale, *case.factor)):
-            raise BadInput(
-                f"{path}: manifest, case {case.id}: scale {case.scale} or factor {case.factor} is impossible"
-            )
-    return cases
-
-
-def _case(one: Mapping[str, Any], size: tuple[int, int]) -> LandmarkCase:
-    def pair(values: Any, kind: type) -> tuple:
-        first, second = values
-        return kind(first), kind(second)
-
-    scale, back = one["scale"], one["to_original"]
-    return LandmarkCase(
-        id=str(one["id"]),
-        patient=str(one["patient"]),
-        source=str(one["source"]),
-        original=pair(one["original"], int),
-        scale=pair(scale if isinstance(scale, list) else (scale, scale), float),
-        factor=pair(back["factor"], float),
-        offset=pair(back["offset"], float),
-        content=pair(one.get("content", size), int),
-    )
-
-
-def _check_patients(path: Path, cases: Mapping[str, Sequence[LandmarkCase]]) -> None:
-    seen: dict[str, str] = {}
-    ids: set[str] = set()
-    for split, listed in cases.items():
-        for case in listed:
-            if seen.setdefault(case.patient, split) != split:
-                raise BadInput(
-                    f"{path}: patient {case.patient} is in both {seen[case.patient]} and {split}; split by "
-                    "patient (cmd/build --patient gives the pattern that finds the patient in a file name)"
-                )
-            if case.id in ids:
-                raise BadInput(
-                    f"{path}: case {case.id} is there twice; every case needs its own id"
-                )
-            ids.add(case.id)

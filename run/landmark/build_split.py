@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from mos.data.landmark_bundle import SPLITS
-from mos.data.split import split_patients
+from mos.data.split import FOLDS, split_patients
 from mos.errors import BadInput
 from mos.io.layouts import patient_of
 from mos.io.point_list import PointList
@@ -38,10 +38,16 @@ def deal(
         return _by_column(found, patients)
     if fold is None:
         return {"train": list(rows), "valid": [], "test": []}
+    people = len(set(patients))
+    if people < FOLDS:
+        raise BadInput(
+            f"{found.path}: {people} patients; five folds need at least {FOLDS}. Give more pictures, mend "
+            "--patient, or give --folds 0 for one file in which all of them train"
+        )
     valid = None
     if tuple(options.split) != _TENTHS:
         share = options.split[1] / sum(options.split)
-        valid = max(1, round(share * len(set(patients))))
+        valid = max(1, round(share * people))
     chosen = split_patients(patients, fold, options.split_seed, valid)
     return {split: [row for row in rows if patients[row] in set(chosen[split])] for split in SPLITS}
 

@@ -156,3 +156,15 @@ def test_a_manifest_is_strict_json(tmp_path):
     made(tmp_path / "x.pt")
     text = torch.load(tmp_path / "x.pt", weights_only=True)["manifest"]
     assert json.loads(text)["created"]["command"] == ["build"]
+
+
+def test_another_count_may_validate_and_the_tested_stay_the_same():
+    names = [f"p{number}" for number in range(75)]
+    for fold in range(5):
+        usual, small = split_patients(names, fold), split_patients(names, fold, valid=4)
+        assert small["test"] == usual["test"] and len(small["test"]) == 15
+        assert len(small["valid"]) == 4 and len(small["train"]) == 56
+        assert sorted(sum(small.values(), [])) == sorted(names)
+    for count in (0, 60):
+        with pytest.raises(BadInput, match=f"{count} cannot validate; needs 1 to 59"):
+            split_patients(names, 0, valid=count)

@@ -187,7 +187,7 @@ def test_bad_lists_are_refused(heads):
         heads
     )
     write(heads, rows(4))
-    assert "4 patients found" in refused(heads)
+    assert "4 patients; five folds need at least 5" in refused(heads)
 
 
 def test_scale_comes_from_the_list_else_from_the_option_else_it_is_asked_for(heads):
@@ -306,3 +306,14 @@ def test_pictures_of_other_formats_and_a_dicom_that_says_its_scale(heads, capsys
 def test_the_patient_is_found_in_the_file_name(heads):
     build(heads, patient=r"p(\d)", folds=0)
     assert {case.patient for case in built(heads, "heads-all").cases["train"]} == {"0"}
+
+
+def test_the_launcher_says_one_sentence_and_ends_with_2(heads, launcher):
+    lines = rows()
+    lines[1][3] = "low"
+    write(heads, lines)
+    done = launcher("landmark/cmd/build", "--name", "heads", "--csv", heads / "list.csv")
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.strip().splitlines() == [
+        f"error: {heads}/list.csv line 3: p1y is 'low', needs a number"
+    ]
