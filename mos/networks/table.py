@@ -142,7 +142,7 @@ NETWORKS: dict[str, Network] = {
         paper="Myronenko, BrainLes",
         year=2018,
         source="MONAI",
-        takes=("dropout",),
+        takes=("channels", "dropout"),
     ),
     "unetr": Network(
         builder="monai_nets.unetr",
@@ -151,7 +151,7 @@ NETWORKS: dict[str, Network] = {
         paper="Hatamizadeh et al., WACV",
         year=2022,
         source="MONAI",
-        takes=("dropout",),
+        takes=("channels", "dropout"),
         note="made for the crop's size; larger images are answered in windows of it",
     ),
     "swinunetr": Network(
@@ -161,7 +161,7 @@ NETWORKS: dict[str, Network] = {
         paper="Hatamizadeh et al., BrainLes",
         year=2021,
         source="MONAI",
-        takes=("dropout",),
+        takes=("channels", "dropout"),
     ),
     "mednext": Network(
         builder="monai_nets.mednext",
@@ -507,7 +507,9 @@ NETWORKS: dict[str, Network] = {
         year=2020,
         source="own",
         takes=("channels", "norm"),
-        published={2: Published(parameters=26.97e6, where="paper, table 1", label_count=1)},
+        published={
+            2: Published(parameters=26.97e6, where="paper, without side heads", label_count=1)
+        },
         note="without the classification-guided module",
     ),
     "multiresunet": Network(
@@ -519,8 +521,15 @@ NETWORKS: dict[str, Network] = {
         source="own",
         takes=("channels", "norm"),
         published={
-            2: Published(parameters=7_262_750, where="paper", label_count=1),
-            3: Published(parameters=18_657_689, where="paper", label_count=1),
+            2: Published(
+                parameters=7_262_750, where="paper, with running statistics", label_count=1
+            ),
+            3: Published(
+                parameters=18_657_689,
+                where="paper, with running statistics",
+                in_channels=4,
+                label_count=1,
+            ),
         },
     ),
     "enet": Network(
@@ -563,7 +572,7 @@ NETWORKS: dict[str, Network] = {
         year=2021,
         source="own",
         takes=("norm",),
-        published={2: Published(parameters=83e3, where="paper, abstract")},
+        published={2: Published(parameters=82_912, where="the authors' code; paper: 83 thousand")},
     ),
     "bisenetv2": Network(
         builder="bisenetv2.build",
@@ -604,10 +613,10 @@ NETWORKS: dict[str, Network] = {
         published={
             3: Published(
                 parameters=150.5e6,
-                where="Shaker et al. 2024 (UNETR++), table of Synapse",
+                where="Shaker et al. 2024 (UNETR++), Synapse: half as many slices, twice as thick",
                 in_channels=1,
                 label_count=14,
-                crop_size=(64, 128, 128),
+                crop_size=(128, 128, 128),
             )
         },
         note="deep supervision; strides follow the voxel's shape",
