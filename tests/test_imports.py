@@ -10,6 +10,7 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parent.parent
 HEAVY = {"torch", "torchvision", "monai", "pandas", "matplotlib", "SimpleITK", "scipy", "nibabel"}
+HEAVY |= {"timm", "segmentation_models_pytorch"}
 # Leaves: they import nothing of ours but each other, and everybody may import them.
 LEAVES = {"mos.errors", "mos.shapes", "mos.files", "mos.timing", "mos.machine"}
 _FILES = LEAVES | {"mos.folders"}

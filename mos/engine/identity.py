@@ -10,6 +10,7 @@ from mos.errors import BadInput
 NOT_OF_THE_RUN = ("start_epoch", "increase_epoch", "pretrain_model_path", "model_path") + (
     "load_model_strict",
     "load_optimizer",
+    "encoder_weights",
     "use_profile",
 )
 

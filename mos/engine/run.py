@@ -15,7 +15,7 @@ from mos.engine.identity import check_same_run, say_changes
 from mos.engine.lock import RunLock
 from mos.engine.record import now, read_record, surroundings, write_record
 from mos.engine.resume import settle
-from mos.engine.start import choose_weights, describe_weights
+from mos.engine.start import Part, choose_weights, describe_weights
 from mos.engine.task import Task
 from mos.folders import BEST, epoch_number
 from mos.options import TrainingOptions
@@ -38,6 +38,7 @@ class Opened:
     place: str  # where the data is, for the console's line on the machine
     outputs: str  # what a head of n channels tells n of: "points apart"
     scores: Callable[[Line], str]  # a validation or test line of `metric.jsonl` as a user reads it
+    part: Part | None = None  # pretrained weights for a part of the network
 
 
 def train_run(
@@ -82,7 +83,14 @@ def train_run(
 
             def ready(plan: EpochPlan) -> None:
                 record["weights_from"] = choose_weights(
-                    run, options, plan, opened.task.network, record, before, opened.outputs
+                    run,
+                    options,
+                    plan,
+                    opened.task.network,
+                    record,
+                    before,
+                    opened.outputs,
+                    opened.part,
                 )
 
             plan = settle(run, options, record, ready)

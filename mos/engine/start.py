@@ -1,6 +1,7 @@
 """What a run's network starts from: its own epochs, weights that were named, or chance."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,15 @@ from mos.folders import epoch_number
 from mos.options import TrainingOptions, fill_in
 
 
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """Pretrained weights that a task puts into a part of its network, such as an encoder."""
+
+    flag: str  # the option that names them
+    given: Path
+    load: Callable[[Path], tuple[Match, list[str]]]  # what matched of the part, and notes; BadInput
+
+
 def choose_weights(
     run: Path,
     options: TrainingOptions,
@@ -22,6 +32,7 @@ def choose_weights(
     record: Mapping[str, Any],
     before: Mapping[str, Any] | None,
     outputs: str = "labels apart (background included)",
+    part: Part | None = None,
 ) -> dict[str, Any] | None:
     """Loads the weights a new training starts from, and says what it started from.
 
@@ -29,6 +40,7 @@ def choose_weights(
         record: `setting`, `labels`, `label_count` and `in_channels` of the run as it now starts.
         before: `weights_from` of the run so far.
         outputs: what a head of n channels tells n of, for messages.
+        part: weights for a part of the network.
 
     Returns:
         `weights_from` of the record; None for fresh weights.
@@ -39,6 +51,12 @@ def choose_weights(
     given = options.model_path or options.pretrain_model_path
     given = given and Path(fill_in(str(given), record["setting"]))
     flag = "--model_path" if options.model_path else "--pretrain_model_path"
+    if part and given:
+        raise BadInput(
+            f"{part.flag} {part.given}: {flag} would overwrite what it loads; give one of the two"
+        )
+    if part:
+        given, flag = part.given, part.flag
     # 1. The run's own epoch: `fit` goes on from it.
     if plan.resume_from:
         _check_unchanged(run, flag, given, before)
@@ -49,8 +67,12 @@ def choose_weights(
                 raise BadInput(
                     f"--{name}: there are no weights to load; give --pretrain_model_path or --model_path too"
                 )
-        # 4. Fresh weights, drawn from the seed.
+        # 5. Fresh weights, drawn from the seed.
         return None
+    # 4. Those of a part; the rest is fresh.
+    if part:
+        found, notes = part.load(part.given)
+        return _told(flag, given, part.given.resolve(), found, notes)
     # 2. --model_path, exactly. 3. --pretrain_model_path, as far as it fits.
     path = find_weights(given, flag)
     if path.is_relative_to(run.resolve()):
@@ -62,6 +84,21 @@ def choose_weights(
     found = load_matching(path, network, flag=flag, strict=exact)
     moments = find_moments(path, network) if options.load_optimizer else None
     source = _source(path)
+    notes = _reasons(found, record, outputs) + _other_meanings(source, record)
+    return _told(flag, given, path, found, notes, moments, source)
+
+
+def _told(
+    flag: str,
+    given: Path,
+    path: Path,
+    found: Match,
+    notes: list[str],
+    moments: Path | None = None,
+    source: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """`weights_from` of the record."""
+    source = source or {}
     return {
         "option": flag.removeprefix("--"),
         "asked": str(given),
@@ -76,7 +113,7 @@ def choose_weights(
         "reinitialised": found.reinitialised,
         "shapes": {name: [list(shape) for shape in both] for name, both in found.shapes.items()},
         "share": found.share,
-        "notes": _reasons(found, record, outputs) + _other_meanings(source, record),
+        "notes": notes,
     }
 
 

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from mos.errors import BadInput
-from mos.networks.norms import replace_norms
+from mos.networks.norms import Activated, replace_norms
 from mos.networks.plan import Plan
 
+_WRAPPERS = {"model", "body"}  # what timm and smp put around a network of theirs
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -98,10 +99,42 @@ def refusal(name: str, needed: str, error: Exception | None = None) -> BadInput:
     )
 
 
+def encoder_of(network: nn.Module) -> tuple[str, nn.Module]:
+    """The submodule `encoder` of a built network, and what stands before its tensors' names there."""
+    for name, module in network.named_modules():
+        if name.rpartition(".")[2] == "encoder":
+            return name + ".", module
+    raise LookupError("a network that takes an encoder has it as its submodule `encoder`")
+
+
+def published_names(encoder: nn.Module) -> dict[str, str]:
+    """An encoder's tensors as a published file may name them, with `_` for a dot, -> as it names them.
+
+    timm writes `stages.0.` and, for feature maps, `stages_0.`; a norm and its activation are
+    one layer there, here two.
+    """
+    plain = {}
+    fused = [name + "." for name, one in encoder.named_modules() if isinstance(one, Activated)]
+    for own in encoder.state_dict():
+        name = own
+        for start in fused:
+            if own.startswith(start + "norm."):
+                name = start + own.removeprefix(start + "norm.")
+        plain[own] = name
+    while (
+        len(tops := {name.partition(".")[0] for name in plain.values()}) == 1 and tops <= _WRAPPERS
+    ):
+        plain = {own: name.partition(".")[2] for own, name in plain.items()}
+    return {name.replace("_", "."): own for own, name in plain.items()}
+
+
 def weights_card(name: str) -> str | None:
-    """The model card on the Hugging Face hub that has pretrained weights of a timm encoder; None: none."""
-    config = timm.get_pretrained_cfg(name.removeprefix("tu-"), allow_unregistered=True)
-    if config is None or not config.hf_hub_id:
-        return None
-    hub = config.hf_hub_id
-    return f"{hub}{config.architecture}.{config.tag}" if hub.endswith("/") else hub
+    """The model card on the Hugging Face hub that has pretrained weights of an encoder; None: none."""
+    base = name.removeprefix("tu-")
+    if timm.is_model(base):
+        config = timm.get_pretrained_cfg(base)
+        return config.hf_hub_id if config else None
+    from segmentation_models_pytorch.encoders import encoders
+
+    settings = encoders.get(base, {}).get("pretrained_settings") or {}
+    return next((one["repo_id"] for one in settings.values()), None)

@@ -28,8 +28,28 @@ from mos.networks.windows import FixedSize
 _FIVE_LEVELS = (16, 32, 64, 128, 256)
 
 
-def _padded(network: nn.Module, plan: Plan, multiple: int, least: int = 1) -> nn.Module:
-    return PadToMultiple(network, (multiple,) * plan.dims, (least,) * plan.dims)
+def _padded(network: nn.Module, plan: Plan, multiple: int) -> nn.Module:
+    return PadToMultiple(network, (multiple,) * plan.dims)
+
+
+def _first_of(plan: Plan, name: str, own: Sequence[int], doubling: int) -> int:
+    """Features of the finest level, where the next levels double them.
+
+    Args:
+        own: the paper's, by level.
+        doubling: how many of the levels double.
+
+    Raises:
+        BadInput: other levels than the network can have were asked for.
+    """
+    asked = plan.channels or own
+    if len(asked) != len(own) or any(asked[i] != asked[0] << i for i in range(doubling)):
+        what = "each twice" if doubling == len(own) else f"the first {doubling} each twice"
+        raise BadInput(
+            f"--model_channels {','.join(map(str, asked))}: {name} has {len(own)} levels, {what} as wide as the one "
+            f"before; give numbers such as {','.join(map(str, own))}"
+        )
+    return asked[0]
 
 
 class DeepSupervision(nn.Module):
@@ -203,8 +223,13 @@ def highresnet(plan: Plan) -> nn.Module:
 
 def segresnet(plan: Plan) -> nn.Module:
     """Residual encoder larger than its decoder, group norm, without the paper's autoencoder branch."""
+    first = _first_of(plan, "segresnet", (32, 64, 128, 256), 4)
+    if first % 8:
+        raise BadInput(
+            f"--model_channels {first},...: segresnet's norm has 8 groups; begin with 8, 16, 24, ..."
+        )
     network = SegResNet(
-        plan.dims, 32, plan.in_channels, plan.label_count, dropout_prob=plan.dropout or None
+        plan.dims, first, plan.in_channels, plan.label_count, dropout_prob=plan.dropout or None
     )
     return _padded(network, plan, 8)
 
@@ -212,22 +237,40 @@ def segresnet(plan: Plan) -> nn.Module:
 def unetr(plan: Plan) -> nn.Module:
     """A vision transformer of 16-wide patches as the encoder; made for one size, which is the crop's."""
     size = tuple(-(-n // 16) * 16 for n in plan.crop_size)
+    own = (16, 32, 64, 128, 768)
+    hidden = (plan.channels or own)[-1]
+    if hidden % 12:
+        raise BadInput(
+            f"--model_channels ...,{hidden}: unetr's 12 heads share the last number; give a multiple of 12"
+        )
     network = UNETR(
         plan.in_channels,
         plan.label_count,
         img_size=size,
+        feature_size=_first_of(plan, "unetr", own, 4),
+        hidden_size=hidden,
+        mlp_dim=4 * hidden,
         dropout_rate=plan.dropout,
         spatial_dims=plan.dims,
     )
+    for block in network.vit.blocks:
+        block.norm_cross_attn = (
+            nn.Identity()
+        )  # MONAI makes it also where there is nothing to cross with
     return FixedSize(replace_norms(network, None), size)
 
 
 def swin_unetr(plan: Plan) -> nn.Module:
-    """A Swin transformer of 48 features as the encoder."""
+    """A Swin transformer as the encoder; 48 features, as the paper has it."""
+    first = _first_of(plan, "swinunetr", (48, 96, 192, 384, 768), 5)
+    if first % 12:
+        raise BadInput(
+            f"--model_channels {first},...: swinunetr's heads share them; begin with 12, 24, 36, ..."
+        )
     network = SwinUNETR(
         plan.in_channels,
         plan.label_count,
-        feature_size=48,
+        feature_size=first,
         drop_rate=plan.dropout,
         spatial_dims=plan.dims,
     )
@@ -239,5 +282,5 @@ def mednext(plan: Plan) -> nn.Module:
     network = create_mednext(
         "S", plan.dims, plan.in_channels, plan.label_count, kernel_size=3, deep_supervision=True
     )
-    # Below two voxels a level its norm has nothing to take statistics of.
-    return _padded(DeepSupervision(network, (0.5, 0.25, 0.125, 0.0625)), plan, 16, 32)
+    network = DeepSupervision(replace_norms(network, None), (0.5, 0.25, 0.125, 0.0625))
+    return _padded(network, plan, 16)

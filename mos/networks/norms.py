@@ -1,7 +1,7 @@
 """Normalisation layers that also train where one value per channel is left, and how to put them in.
 
 After global pooling of a batch of one there is nothing to take statistics of: PyTorch's layers
-refuse, or answer 0. There batch norm uses what it has learnt so far, and instance norm leaves the value as it is.
+refuse, or answer 0. There batch norm uses what it has learnt so far; instance and group norm leave the value.
 """
 
 import math
@@ -70,6 +70,17 @@ class InstanceNorm3d(_InstanceNorm, nn.InstanceNorm3d):
     """For (bs, ch, d, h, w)."""
 
 
+class GroupNorm(nn.GroupNorm):
+    """Group norm; a group of one value keeps it, scaled and shifted."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(bs, ch, *size) -> the same."""
+        if x[0].numel() > self.num_groups:
+            return super().forward(x)
+        shape = (1, -1, *(1,) * (x.dim() - 2))
+        return x * self.weight.view(shape) + self.bias.view(shape)
+
+
 _BATCH = {1: BatchNorm1d, 2: BatchNorm2d, 3: BatchNorm3d}
 _INSTANCE = {1: InstanceNorm1d, 2: InstanceNorm2d, 3: InstanceNorm3d}
 
@@ -87,7 +98,7 @@ def norm_layer(norm: Norm | Plan, dims: int) -> Callable[[int], nn.Module]:
         return _BATCH[dims]
     if norm == "instance":
         return lambda channels: _INSTANCE[dims](channels, affine=True)
-    return lambda channels: nn.GroupNorm(_group_count(channels), channels)
+    return lambda channels: GroupNorm(_group_count(channels), channels)
 
 
 def _group_count(channels: int) -> int:
@@ -126,9 +137,11 @@ def replace_norms(module: nn.Module, norm: Norm | None) -> nn.Module:
             setattr(module, name, changed)
     if isinstance(module, nn.GroupNorm):
         # timm calls a norm over all channels GroupNorm(1): that is the layer norm of a network such as PoolFormer.
-        if module.num_groups == 1 or norm in (None, "group"):
+        if module.num_groups == 1 or not module.affine:
             return module
-        made = norm_layer(norm, 2)(module.num_channels)
+        made = GroupNorm(module.num_groups, module.num_channels)
+        if norm not in (None, "group"):
+            made = norm_layer(norm, 2)(module.num_channels)
     elif isinstance(module, _BATCH_NORM):
         made = norm_layer(norm or "batch", _dims_of(module))(module.num_features)
     elif isinstance(module, _INSTANCE_NORM):

@@ -73,7 +73,8 @@ def unetpp(plan: Plan) -> nn.Module:
 
 def manet(plan: Plan) -> nn.Module:
     """Position-wise and multi-scale fusion attention."""
-    return _build(smp.MAnet, plan, "resnet34")
+    # Attention over a coarsest map of one position would be constant.
+    return _build(smp.MAnet, plan, "resnet34", least=2 * _STRIDE)
 
 
 def linknet(plan: Plan) -> nn.Module:
@@ -109,12 +110,14 @@ def deeplabv3plus(plan: Plan) -> nn.Module:
 
 def upernet(plan: Plan) -> nn.Module:
     """Pyramid pooling on top of a feature pyramid."""
-    return _build(smp.UPerNet, plan, "resnet50")
+    # Pooled from a single position, all cells of the pyramid would be alike.
+    return _build(smp.UPerNet, plan, "resnet50", least=2 * _STRIDE)
 
 
 def segformer(plan: Plan) -> nn.Module:
     """A hierarchical transformer and a decoder of linear layers."""
-    return _build(smp.Segformer, plan, "mit_b0")
+    # Keys and values are pooled to stride 32: of a single one, attention would be constant.
+    return _build(smp.Segformer, plan, "mit_b0", least=2 * _STRIDE)
 
 
 def dpt(plan: Plan) -> nn.Module:

@@ -7,6 +7,7 @@ from mos.engine.device import Machine
 from mos.engine.run import Opened, train_run
 from mos.folders import setting_folder
 from mos.networks.table import NETWORKS
+from run.baseline.encoder_weights import encoder_part
 from run.baseline.model_arguments import TASK, ModelArguments
 from run.baseline.record import SINCE, identity_of, make_record
 from run.baseline.sets import describe_sets, ensure_sets, open_sets
@@ -51,6 +52,7 @@ def _open(options: ModelArguments, machine: Machine) -> Opened:
         place="data on the GPU" if on_gpu else "data mapped from its file",
         outputs="labels apart (background included)",
         scores=_scores,
+        part=encoder_part(options, task.network),
     )
 
 
