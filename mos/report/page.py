@@ -32,7 +32,7 @@ from mos.report.zeroshot import ZeroShotLine
 # Columns that papers rarely print wait for a tick in the menu of columns.
 HIDDEN_AT_FIRST = frozenset("nsd precision recall volume_error".split())
 _HERE = Path(__file__).parent
-_SCRIPTS = ("base", "tables", "cases", "viewer", "plots", "pairs")
+_SCRIPTS = ("base", "tables", "cases", "viewer", "points", "plots", "pairs")
 
 
 def render(

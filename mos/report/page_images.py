@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mos import folders
 from mos.errors import BadInput
 from mos.report.case_images import CaseImages, case_file, load_case_images
 from mos.report.collect import Collection
+from mos.report.metric import metrics_in
 from mos.report.notice import Notice
+from mos.report.page_points import point_adder
+from mos.report.png_uri import Add, Version, png_uri
 from mos.report.run_record import Run
 
 if TYPE_CHECKING:
@@ -29,12 +29,13 @@ _TOLERANCE = 1e-4  # of dice: stored scores may have been summed in another orde
 class Pictures:
     """The images of one dataset's test cases, as JSON takes them.
 
-    `cases` is case -> versions of its images, each {shape [d, h, w], across, spacing, positions,
-    labels, scored, image, reference, runs: run -> {prediction, epoch}}. The three are data URIs of
-    grey PNG: slices of h x w side by side, `across` in a row; a label's grey value is its id.
+    `cases` is case -> versions of its images. Of landmarks `mos.report.page_points` says what they are;
+    else each is {shape [d, h, w], across, spacing, positions, labels, scored, image, reference, runs:
+    run -> {prediction, epoch}}. The three are data URIs of grey PNG: slices of h x w side by side,
+    `across` in a row; a label's grey value is its id.
     """
 
-    cases: dict[str, list[dict[str, Any]]]
+    cases: dict[str, list[Version]]
     note: str  # how many cases have images and why not more; "" where none has
     notices: tuple[Notice, ...]  # files that are broken or belong to other weights
 
@@ -54,8 +55,14 @@ def choose_pictures(collection: Collection, budget_mib: float) -> dict[str, Pict
         for dataset in sorted({run.dataset for run in collection.runs})
         if (found := _files(collection.runs, tested[tested["dataset"] == dataset], dataset))
     }
+    adder = point_adder if collection.of_points else _adder
     return {
-        dataset: _pictures(dataset, found, tested, budget_mib * _MIB / len(available), budget_mib)
+        dataset: _pictures(
+            found,
+            adder(tested[tested["dataset"] == dataset]),
+            budget_mib * _MIB / len(available),
+            budget_mib,
+        )
         for dataset, found in available.items()
     }
 
@@ -83,9 +90,11 @@ def _files(runs: Sequence[Run], tested: pd.DataFrame, dataset: str) -> dict[str,
 
 
 def _order(tested: pd.DataFrame) -> list[str]:
-    """Worst, median, best by the mean dice of all runs, then from the worst up."""
-    dice = tested.groupby("case")["dice"].mean()
-    ordered = [str(case) for case in dice.sort_values(kind="stable").index]
+    """Worst, median, best by the first metric's mean over all runs, then from the worst up."""
+    metric = metrics_in(tested.columns)[0]
+    means = tested.groupby("case")[metric.key].mean()
+    means = means if metric.higher_is_better else -means
+    ordered = [str(case) for case in means.sort_values(kind="stable").index]
     if len(ordered) > 2:
         first = [ordered[0], ordered[len(ordered) // 2], ordered[-1]]
         return first + [case for case in ordered if case not in first]
@@ -93,32 +102,19 @@ def _order(tested: pd.DataFrame) -> list[str]:
 
 
 def _pictures(
-    dataset: str,
-    available: dict[str, list[Run]],
-    tested: pd.DataFrame,
-    budget: float,
-    whole_budget: float,
+    available: dict[str, list[Run]], add: Add, budget: float, whole_budget: float
 ) -> Pictures:
-    dice = tested[tested["dataset"] == dataset].set_index(["run", "fold", "case", "label"])["dice"]
-    dice = {key: float(value) for key, value in dice.items()}
     cases, notices, spent, lacking = {}, [], 0, 0
     for case, runs in available.items():
         if spent > budget:
             lacking += 1
             continue
-        versions: list[dict[str, Any]] = []
+        versions: list[Version] = []
         for run in sorted(runs, key=lambda run: run.order):
             try:
-                images = load_case_images(
-                    case_file(folders.epoch_folder(run.folder, run.epoch), case)
-                )
+                add(versions, run, case_file(folders.epoch_folder(run.folder, run.epoch), case))
             except BadInput as error:
                 notices.append(_notice(run, f"images of {case} are left out: {error}"))
-                continue
-            if text := _other_weights(images, run, dice):
-                notices.append(_notice(run, f"images of {case} are left out: {text}"))
-                continue
-            _add(versions, images, run)
         size = sum(_size(version) for version in versions)
         if versions and spent + size <= budget:
             cases[case] = versions
@@ -129,6 +125,20 @@ def _pictures(
     if lacking:
         note += f"; {lacking} did not fit in {whole_budget:g} MiB (--image_budget)"
     return Pictures(cases=cases, note=note, notices=tuple(notices))
+
+
+def _adder(tested: pd.DataFrame) -> Add:
+    """Adds images of segmentations; `tested` are the rows of a dataset's tests."""
+    dice = tested.set_index(["run", "fold", "case", "label"])["dice"]
+    dice = {key: float(value) for key, value in dice.items()}
+
+    def add(versions: list[Version], run: Run, path: Path) -> None:
+        images = load_case_images(path)
+        if text := _other_weights(images, run, dice):
+            raise BadInput(text)
+        _add(versions, images, run)
+
+    return add
 
 
 def _other_weights(images: CaseImages, run: Run, dice: dict) -> str:
@@ -150,12 +160,12 @@ def _other_weights(images: CaseImages, run: Run, dice: dict) -> str:
     return ""
 
 
-def _add(versions: list[dict[str, Any]], images: CaseImages, run: Run) -> None:
+def _add(versions: list[Version], images: CaseImages, run: Run) -> None:
     """Puts a prediction beside those of other runs on the same image, or begins a new version."""
     shape = list(images.reference.shape)
     across = max(1, round(math.sqrt(shape[0] * shape[1] / shape[2])))
-    image, reference = _png(images.image[0], across), _png(images.reference, across)
-    prediction = {"prediction": _png(images.prediction, across), "epoch": images.epoch}
+    image, reference = png_uri(images.image[0], across), png_uri(images.reference, across)
+    prediction = {"prediction": png_uri(images.prediction, across), "epoch": images.epoch}
     for version in versions:
         same = (version["image"], version["reference"], version["shape"])
         if same == (image, reference, shape) and version["scored"] == list(images.scored):
@@ -176,23 +186,10 @@ def _add(versions: list[dict[str, Any]], images: CaseImages, run: Run) -> None:
     )
 
 
-def _png(volume: np.ndarray, across: int) -> str:
-    """The slices of `volume` (d, h, w) uint8, `across` in a row, as a data URI."""
-    from PIL import Image
-
-    d, h, w = volume.shape
-    down = -(-d // across)
-    padded = np.zeros((down * across, h, w), np.uint8)
-    padded[:d] = volume
-    sheet = padded.reshape(down, across, h, w).swapaxes(1, 2).reshape(down * h, across * w)
-    buffer = io.BytesIO()
-    Image.fromarray(sheet).save(buffer, "png")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def _size(version: dict[str, Any]) -> int:
-    predictions = sum(len(one["prediction"]) for one in version["runs"].values())
-    return len(version["image"]) + len(version["reference"]) + predictions
+def _size(version: Version) -> int:
+    """Characters of what is large: pictures, and points as numbers."""
+    predictions = sum(len(str(one["prediction"])) for one in version["runs"].values())
+    return len(version["image"]) + len(str(version["reference"])) + predictions
 
 
 def _notice(run: Run, text: str) -> Notice:

@@ -115,7 +115,7 @@ function caseView(about) {
       return columns[0] && { ...columns[0], run, scores: columns.map((entry) => entry.value) };
     }).filter(Boolean);
     const pictures = about.stage === "test" ? (await unpack(`pictures-${about.dataset}`))?.[about.case] : null;
-    const viewer = pictures && makeViewer(pictures, about.run, label === 0 ? null : block.labels[label - 1][0]);
+    const viewer = pictures && (words.label === "landmark" ? makePointViewer : makeViewer)(pictures, about.run, label === 0 ? null : block.labels[label - 1][0]);
     const rows = entries.map((entry) => {
       const text = stateText(block, entry.states, label);
       const has = viewer?.runs.includes(entry.run);
