@@ -54,7 +54,17 @@ def score_points(
         `raw_<key>` (n, point_count) float64 for each of LANDMARK_METRICS, nan where a point is masked.
     """
     error = radial_errors(predicted, reference, visible, scale)
-    return {f"raw_{metric.key}": metric.value(error) for metric in LANDMARK_METRICS}
+    return {"raw_mre": error, **fill_in({"raw_mre": error})}
+
+
+def fill_in(raw: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The metrics that a table lacks, `raw_<key>` (n, point_count), from the radial errors it has."""
+    error = np.asarray(raw["raw_mre"], dtype=np.float64)
+    return {
+        f"raw_{metric.key}": metric.value(error)
+        for metric in LANDMARK_METRICS
+        if f"raw_{metric.key}" not in raw
+    }
 
 
 def case_means(raw: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -6,7 +6,7 @@ import os
 import pytest
 import torch
 
-from tests.whole.conftest import Press, assert_same_results, lines, told
+from tests.whole.conftest import Press, assert_equal, assert_same_results, lines, told
 
 UNET = "landmark/unet-512"
 TINY = {
@@ -54,8 +54,23 @@ def test_it_trains_goes_on_as_if_never_stopped_and_is_reported(press):
     assert_same_results(run, run_of(press, "unet-512[whole]"))
     assert "another heatmap_sigma" in told(press(UNET, "--heatmap_sigma", "4", code=2))
 
+    _check_re_evaluation(press, run)
     press("landmark/cmd/summary", "--output_folder", press.folder / "report")
     assert "unet-512" in (press.folder / "report" / "result.html").read_text()
+
+
+def _check_re_evaluation(press, run):
+    """A metric that is newer than the run is filled in; scored again, nothing changes but what was altered."""
+    path, old = run / "epoch-0001" / "test-metrics.pt", run / "best" / "test-metrics.pt"
+    table, best = (torch.load(file, weights_only=True) for file in (path, old))
+    without = {key: value for key, value in table.items() if key not in ("raw_sdr3", "sdr3")}
+    torch.save(without, path)
+    assert "1 filled in from stored errors" in press(UNET, "--re_eval", "complete").stdout
+    assert_equal(torch.load(path, weights_only=True), table, "filled in")
+    torch.save({**best, "mre": best["mre"] + 1}, old)
+    assert "files scored with their weights" in press(UNET, "--re_eval", "force").stdout
+    assert_equal(torch.load(old, weights_only=True), best, "scored again")
+    assert old.with_name("test-metrics.pt.bk").exists()
 
 
 def test_it_stops_when_nothing_gets_better_and_starts_from_another_run(press):

@@ -1,0 +1,109 @@
+"""Opening a stored landmark run: its options, its points, its network with an epoch's weights, its dataset."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from mos.arguments import parse
+from mos.data.landmark_bundle import LandmarkBundle, landmark_hash, open_landmarks
+from mos.data.points import swap_order
+from mos.engine.checkpoint import load_weights
+from mos.engine.device import Machine
+from mos.engine.record import read_record
+from mos.errors import BadInput
+from mos.folders import RUN_RECORD, dataset_path
+from run.landmark.model_arguments import TASK, ModelArguments
+from run.landmark.phantom import ensure
+from run.landmark.task import build_network
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredRun:
+    """A run as its folder tells it; nothing of its dataset or weights is read yet."""
+
+    folder: Path
+    options: ModelArguments
+    record: Mapping[str, Any]  # run.json
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the points, in the order of the heatmaps."""
+        return tuple(self.record["labels"].values())
+
+    @property
+    def order(self) -> list[int]:
+        """Of the points in a mirrored image, see `mos.data.points.swap_order`."""
+        return swap_order(len(self.names), self.record.get("swap", ()))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(h, w) of the images it was trained on."""
+        h, w = self.record["image_size"]
+        return h, w
+
+
+def open_stored(run: Path) -> StoredRun:
+    """Reads `run.json`.
+
+    Raises:
+        BadInput: there is none, or it does not say what is needed to build the network again.
+    """
+    path = run / RUN_RECORD
+    if not path.is_file():
+        raise BadInput(
+            f"{run}: no run.json there; give a run's folder, such as '.checkpoint/landmark-phantom-0/unet-512'"
+        )
+    record = read_record(run)
+    lacking = [
+        key for key in ("options", "in_channels", "labels", "image_size") if key not in record
+    ]
+    if lacking:
+        raise BadInput(f"{path}: lacks {', '.join(lacking)}; it is no record of a landmark run")
+    options = parse(
+        ModelArguments, ["--config", str(path)], prog=RUN_RECORD, description=""
+    ).options
+    return StoredRun(folder=run, options=options, record=record)
+
+
+def load_network(stored: StoredRun, epoch: Path, machine: Machine) -> nn.Module:
+    """The run's network with the weights of an epoch, ready to predict.
+
+    Raises:
+        BadInput: the weights are missing, broken, or of a differently built network.
+    """
+    network = build_network(
+        stored.options,
+        in_channels=stored.record["in_channels"],
+        point_count=len(stored.names),
+        size=stored.size,
+        channels_last=machine.channels_last(stored.options.channels_last, stored.options.norm),
+    )
+    load_weights(network, epoch)
+    return network.to(machine.device).eval()
+
+
+def open_dataset(stored: StoredRun) -> LandmarkBundle:
+    """The dataset file of the run, made sure to be the one it was trained on.
+
+    It is looked for where datasets live now, then where the run found it.
+
+    Raises:
+        BadInput: it is missing, broken, or its content has changed since.
+    """
+    about = stored.record.get("dataset") or {}
+    name = str(about.get("name") or stored.options.train_dataset)
+    ensure(name)
+    path, recorded = dataset_path(TASK, name), Path(about.get("path") or "")
+    if not path.exists() and recorded.is_file():
+        path = recorded
+    bundle = open_landmarks(path)
+    if about.get("sha256") not in (None, "", landmark_hash(bundle)):
+        raise BadInput(
+            f"{path}: has changed since {stored.folder} was trained on it (another content hash than in "
+            "run.json), so new scores could not stand beside the old ones. Put the old file back, or build "
+            "it again as it was"
+        )
+    return bundle
