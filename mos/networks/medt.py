@@ -107,10 +107,8 @@ class AxialAttention(nn.Module):
 
 
 def _without_shift(norm: nn.Module) -> nn.Module:
-    """The norm with its shift fixed at 0: equal for all keys, it would leave a softmax as it is."""
-    shift = norm.bias.data
-    del norm.bias
-    norm.register_buffer("bias", shift, persistent=False)
+    """The norm without its shift: equal for all keys, it would leave a softmax as it is."""
+    norm.register_parameter("bias", None)
     return norm
 
 
