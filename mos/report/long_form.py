@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mos.files import atomic_path
+from mos.report import arrow
 from mos.report.cache import Cache
 from mos.report.collect import Collection, columns_of
 from mos.report.columns import RUN, case_columns
@@ -52,21 +53,24 @@ def write_epochs(output: Path, collection: Collection) -> None:
 def epoch_table(runs: Sequence[Run]) -> pa.Table:
     """A row per run, stage and epoch; a column for every number that some line has, null elsewhere."""
     import pyarrow as pa
+    import pyarrow.compute
 
     logged = [(run, table) for run in runs if len(table := run.log.table)]
     if not logged:
-        return pa.table({name: pa.array([], pa.string()) for name in (*RUN, "stage", "epoch")})
+        names = [*RUN, "stage", "epoch"]
+        return pa.Table.from_arrays([arrow.texts([])] * len(names), names)
     table = pa.concat_tables([table for _, table in logged], promote_options="default")
     source = np.repeat(np.arange(len(logged)), [len(table) for _, table in logged])
+    rows = arrow.integers(source)
     columns = {}
     for name in RUN:
-        kind = pa.int64() if name == "seed" else pa.string()
         values = [run.name if name == "run" else getattr(run, name) for run, _ in logged]
-        columns[name] = pa.array(values, kind).take(source)
+        made = arrow.numbers(values, np.int64) if name == "seed" else arrow.texts(values)
+        columns[name] = made.take(rows)
     columns |= {name: table.column(name) for name in table.column_names if name not in columns}
     shown = np.array([-1 if run.epoch is None else run.epoch for run, _ in logged])
-    columns["shown"] = pa.array(table.column("epoch").to_numpy() == shown[source])
-    return pa.table(columns)
+    columns["shown"] = pyarrow.compute.equal(table["epoch"], arrow.integers(shown[source]))
+    return pa.Table.from_arrays(list(columns.values()), list(columns))
 
 
 def _write(

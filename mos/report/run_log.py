@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -116,21 +116,25 @@ def read_log(path: Path) -> RunLog:
 
 
 def _packed(log: Mapping[str, Lines]) -> bytes:
+    import numpy as np
     import pyarrow as pa
+
+    from mos.report import arrow
 
     lines = [
         (stage, epoch, line) for stage, of_stage in log.items() for epoch, line in of_stage.items()
     ]
     keys = {key: None for *_, line in lines for key, value in line.items() if _is_number(value)}
-    columns = {
-        "stage": pa.array([stage for stage, *_ in lines], pa.string()),
-        "epoch": pa.array([epoch for _, epoch, _ in lines], pa.int64()),
+    columns: dict[str, Any] = {
+        "stage": arrow.texts([stage for stage, *_ in lines]),
+        "epoch": arrow.numbers([epoch for _, epoch, _ in lines], np.int64),
     }
     for key in keys.keys() - columns.keys():
         values = [float(v) if _is_number(v := line.get(key)) else None for *_, line in lines]
-        columns[key] = pa.array(values, pa.float64())
+        columns[key] = arrow.numbers(values)
     sink = pa.BufferOutputStream()
-    table = pa.table({key: columns[key] for key in ("stage", *{"epoch": None} | keys)})
+    names = ["stage", *{"epoch": None} | keys]
+    table = pa.Table.from_arrays([columns[name] for name in names], names)
     with pa.ipc.new_stream(sink, table.schema) as stream:
         stream.write_table(table)
     return sink.getvalue().to_pybytes()
