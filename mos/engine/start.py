@@ -5,11 +5,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from mos.engine.epochs import EpochPlan
 from mos.engine.record import file_hash, read_record
-from mos.engine.warm_start import Match, find_moments, find_weights, load_matching, misfits
+from mos.engine.warm_start import (
+    Match,
+    find_moments,
+    find_weights,
+    load_matching,
+    misfits,
+    read_weights,
+)
 from mos.errors import BadInput
 from mos.folders import epoch_number
 from mos.options import TrainingOptions, fill_in
@@ -21,7 +28,10 @@ class Part:
 
     flag: str  # the option that names them
     given: Path
-    load: Callable[[Path], tuple[Match, list[str]]]  # what matched of the part, and notes; BadInput
+    # Given the path and what reads a weights file: the fields of a `Match` of the part, and notes; BadInput.
+    load: Callable[
+        [Path, Callable[[Path], Mapping[str, Tensor]]], tuple[Mapping[str, Any], list[str]]
+    ]
 
 
 def choose_weights(
@@ -57,6 +67,11 @@ def choose_weights(
         )
     if part:
         given, flag = part.given, part.flag
+        for name in ("load_optimizer", "load_model_strict"):
+            if getattr(options, name):
+                raise BadInput(
+                    f"--{name}: is for weights of a whole network, and {flag} has those of a part; leave it out"
+                )
     # 1. The run's own epoch: `fit` goes on from it.
     if plan.resume_from:
         _check_unchanged(run, flag, given, before)
@@ -71,8 +86,8 @@ def choose_weights(
         return None
     # 4. Those of a part; the rest is fresh.
     if part:
-        found, notes = part.load(part.given)
-        return _told(flag, given, part.given.resolve(), found, notes)
+        fields, notes = part.load(part.given, read_weights)
+        return _told(flag, given, part.given.resolve(), Match(**fields), notes)
     # 2. --model_path, exactly. 3. --pretrain_model_path, as far as it fits.
     path = find_weights(given, flag)
     if path.is_relative_to(run.resolve()):

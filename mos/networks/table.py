@@ -38,6 +38,7 @@ class Network:
     year: int
     source: Literal["own", "MONAI", "smp", "torchvision", "timm"]  # whose code it is
     takes: tuple[Wish, ...] = ()  # wishes it heeds; another one is refused by name
+    norm: Literal["batch", "instance", "group"] = "batch"  # what it has where none can be asked for
     encoder: str | None = None  # the encoder it has where none is asked for
     published: Mapping[int, Published] = field(default_factory=dict)  # by dimension
     note: str = ""  # what a reader of the table should know: a stated exception, in words
@@ -78,6 +79,7 @@ NETWORKS: dict[str, Network] = {
         paper="Isensee et al., Nature Methods",
         year=2021,
         source="MONAI",
+        norm="instance",
         takes=("channels", "dropout"),
         note="the network alone; data, augmentation and schedule are this run's",
     ),
@@ -142,6 +144,7 @@ NETWORKS: dict[str, Network] = {
         paper="Myronenko, BrainLes",
         year=2018,
         source="MONAI",
+        norm="group",
         takes=("channels", "dropout"),
     ),
     "unetr": Network(
@@ -151,6 +154,7 @@ NETWORKS: dict[str, Network] = {
         paper="Hatamizadeh et al., WACV",
         year=2022,
         source="MONAI",
+        norm="instance",
         takes=("channels", "dropout"),
         note="made for the crop's size; larger images are answered in windows of it",
     ),
@@ -161,6 +165,7 @@ NETWORKS: dict[str, Network] = {
         paper="Hatamizadeh et al., BrainLes",
         year=2021,
         source="MONAI",
+        norm="instance",
         takes=("channels", "dropout"),
     ),
     "mednext": Network(
@@ -170,6 +175,7 @@ NETWORKS: dict[str, Network] = {
         paper="Roy et al., MICCAI",
         year=2023,
         source="MONAI",
+        norm="group",
     ),
     # segmentation-models-pytorch
     "timmunet": Network(
@@ -609,6 +615,7 @@ NETWORKS: dict[str, Network] = {
         paper="Zhou et al., arXiv; IEEE TIP 2023",
         year=2021,
         source="own",
+        norm="instance",
         takes=("channels", "dropout"),
         published={
             3: Published(
@@ -646,6 +653,7 @@ NETWORKS: dict[str, Network] = {
         paper="Cao et al., ECCV workshops",
         year=2022,
         source="own",
+        norm="instance",
         takes=("channels", "dropout"),
         published={2: Published(parameters=27.17e6, where="authors' code", label_count=9)},
     ),

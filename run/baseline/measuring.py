@@ -1,5 +1,6 @@
 """What a network costs: parameters, operations, time and memory, each measured in a process of its own."""
 
+import copy
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -79,22 +80,35 @@ def measure(job: Job) -> Cost:
     machine = choose_machine(job.device, "fp32", job.threads)
     base = _memory_mib(machine.device)
     torch.manual_seed(0)
-    network = NETWORKS[job.name].build(job.plan).to(machine.device)
-    image = torch.rand(1, job.plan.in_channels, *job.plan.crop_size, device=machine.device)
-    counter = FlopCounterMode(display=False)
-    with torch.no_grad(), counter:
-        network.eval()(image)
+    network = NETWORKS[job.name].build(job.plan)
+    image = torch.rand(1, job.plan.in_channels, *job.plan.crop_size)
+    flops = _flops(network, image)
     seconds = memory = None
     if job.timed:
+        network, image = network.to(machine.device), image.to(machine.device)
         seconds = min(_forward_seconds(network, image) for _ in range(_REPEATS))
         _train_step(network, image)
         memory = max(_memory_mib(machine.device) - base, 0)
     return Cost(
         parameters=sum(p.numel() for p in network.parameters()),
-        flops=counter.get_total_flops(),
+        flops=flops,
         milliseconds=None if seconds is None else 1e3 * seconds,
         memory_mib=memory,
     )
+
+
+def _flops(network: nn.Module, image: torch.Tensor) -> int:
+    """Of one forward pass; counted from shapes alone, where every layer can do without numbers."""
+    counter = FlopCounterMode(display=False)
+    try:
+        shapes = copy.deepcopy(network).to("meta").eval()
+        with torch.no_grad(), counter:
+            shapes(image.to("meta"))
+    except (NotImplementedError, RuntimeError):
+        counter = FlopCounterMode(display=False)
+        with torch.no_grad(), counter:
+            network.eval()(image)
+    return counter.get_total_flops()
 
 
 def _forward_seconds(network: nn.Module, image: torch.Tensor) -> float:

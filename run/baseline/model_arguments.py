@@ -67,7 +67,7 @@ class ModelArguments(DataArguments):
     def norm(self) -> str:
         """The norm that `auto` stands for. Batch statistics of fewer than four samples are noise."""
         if "norm" not in NETWORKS[self.model].takes:
-            return "batch"  # it has its own, whatever is said here
+            return NETWORKS[self.model].norm
         if self.model_norm != "auto":
             return self.model_norm
         return "batch" if self.batch_size >= 4 else "instance"
