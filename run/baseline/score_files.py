@@ -19,6 +19,7 @@ from mos.io.pairing import names_of, pair
 from mos.io.read import SUFFIXES, read_image
 from mos.metrics.overlap import dice, iou, overlap_counts
 from run.baseline.predict_outputs import read_outputs
+from run.baseline.pseudo.marks import is_marked
 
 RATES = ("dice", "iou", "recall", "fp_rate", "fn_rate")
 COUNTS = ("tp", "fp", "fn", "tn")
@@ -102,13 +103,19 @@ def find_files(folder: Path, labels: str) -> dict[str, tuple[Path, Path]]:
     """Segmentation and label file of each case, by the segmentation's name.
 
     Raises:
-        BadInput: none found; one without partner.
+        BadInput: none found; one without partner; a label that a network wrote.
     """
     found = sorted(f for f in folder.iterdir() if _is_image(f))
     others = [f for f in map(Path, sorted(glob.glob(labels, recursive=True))) if _is_image(f)]
     for flag, given, files in (("predictions", folder, found), ("labels", labels, others)):
         if not files:
             raise BadInput(f"--{flag} {given}: no image file ({', '.join(SUFFIXES)}) there")
+    for label in others:
+        if label.resolve().parent == folder.resolve() or is_marked(label):
+            raise BadInput(
+                f"--labels {labels}: {label} was written by a network, and scores against it would say nothing of "
+                "what is right; give labels that people drew"
+            )
     names = names_of(found)
     partners = pair(names, names_of(others), "--labels", labels)
     return {name: (names[name], partners[name]) for name in sorted(names)}

@@ -103,6 +103,11 @@ def test_twenty_labels_are_told_apart(score, tmp_path):
     assert {row["dice"] for row in rows} == {"1.000000"} and {row["tn"] for row in rows} == {"19"}
 
 
+def test_segmentations_are_not_scored_against_themselves(score, tmp_path):
+    with pytest.raises(BadInput, match="was written by a network"):
+        score(labels=f"{tmp_path}/out/*.nii.gz")
+
+
 def test_a_segmentation_without_label_and_a_label_on_another_grid_are_refused(score, tmp_path):
     write(tmp_path / "ref" / "b_seg.nii.gz", REFERENCE, spacing=(2, 1, 1))
     with pytest.raises(BadInput, match="b_seg.nii.gz lie on different grids"):
