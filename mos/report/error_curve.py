@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 720, 330
 LEFT, RIGHT, TOP, BOTTOM = 44, 14, 14, 40
-_LEAST, _MOST = 5.0, 20.0  # mm, ends of the axis
+_LEAST, _MOST = 5.0, 10.0  # mm, ends of the axis
 _STEPS = 160  # along the axis
 COLOURS, DASHES = 5, 3  # classes of the style sheet: fifteen lines that can be told apart
 

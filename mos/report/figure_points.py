@@ -146,7 +146,10 @@ def _marked(images: PointImages, plan: PointPlan, width_mm: float, *, words: boo
         for i in scored
     ]
     letter = _WORDS * 25.4 / 72 * per_mm
-    places = place_words(texts, links, images.image.shape[1:], letter=letter, gap=1.3 * arm)
+    marks = np.concatenate([reference, found])
+    places = place_words(
+        texts, links[:, 0], marks, images.image.shape[1:], letter=letter, gap=1.2 * arm
+    )
     writings = tuple(
         Writing(text=text, x=x, y=y, points=_WORDS, colour=colours["error"])
         for text, (x, y) in zip(texts, places)

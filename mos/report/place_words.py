@@ -11,7 +11,8 @@ _OUTER = (1.0, 1.8)  # and distances, in that of the nearest
 
 def place_words(
     texts: Sequence[str],
-    links: np.ndarray,
+    points: np.ndarray,
+    marks: np.ndarray,
     size: tuple[int, int],
     *,
     letter: float,
@@ -19,32 +20,28 @@ def place_words(
 ) -> list[tuple[float, float]]:
     """The middle (x, y) of each word, in pixels of the picture.
 
-    One word after the other takes, of places around its point, the one that overlaps least with points,
+    One word after the other takes, of places around its point, the one that overlaps least with marks,
     with words placed before and with what lies outside the picture; of equals the first, away from the
     middle of all points.
 
     Args:
-        links: (n, 2, 2) the two ends (x, y) that belong to each word.
+        points: (n, [xy]) what each word belongs to.
+        marks: (m, [xy]) what no word should hide.
         size: (h, w) of the picture.
         letter: size of the letters in pixels.
-        gap: least distance of a word from the ends of its link.
+        gap: least distance of a word from its point, and half the side of a mark.
     """
-    if not len(links):
-        return []
-    ends = links.reshape(-1, 2)
-    boxes = [np.concatenate([end - gap, end + gap]) for end in ends]  # x0, y0, x1, y1
-    centre, found = ends.mean(axis=0), []
-    for text, link in zip(texts, links):
+    boxes = [np.concatenate([mark - gap, mark + gap]) for mark in marks]  # x0, y0, x1, y1
+    found = []
+    for text, point in zip(texts, points):
         half = np.array([_WIDE * letter * len(text), _HIGH * letter]) / 2
-        middle = link.mean(axis=0)
-        away = np.arctan2(*(middle - centre)[::-1])
-        best, least = middle, np.inf
+        away = np.arctan2(*(point - points.mean(axis=0))[::-1])
+        best, least = point, np.inf
         for far in _OUTER:
             for step in sorted(range(_TURNS), key=lambda step: min(step, _TURNS - step)):
                 angle = away + 2 * np.pi * step / _TURNS
                 direction = np.array([np.cos(angle), np.sin(angle)])
-                reach = far * gap + np.abs(link - middle).max() + half @ np.abs(direction)
-                place = middle + reach * direction
+                place = point + (far * gap + half @ np.abs(direction)) * direction
                 box = np.concatenate([place - half, place + half])
                 lost = _overlap(box, boxes) + _outside(box, size)
                 if lost < least - 1e-9:
@@ -56,7 +53,7 @@ def place_words(
 
 def _overlap(box: np.ndarray, others: Sequence[np.ndarray]) -> float:
     """The area that a box shares with others."""
-    other = np.array(others)
+    other = np.array(others).reshape(-1, 4)
     low, high = np.maximum(box[:2], other[:, :2]), np.minimum(box[2:], other[:, 2:])
     return float(np.prod(np.clip(high - low, 0, None), axis=1).sum())
 

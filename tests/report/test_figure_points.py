@@ -69,8 +69,7 @@ def test_a_sheet_has_its_cases_in_rows_and_one_scale_bar():
 
 def test_words_beside_neighbours_do_not_overlap_and_stay_on_the_picture():
     points = np.array([[50, 50], [53, 50], [50, 53], [99, 1]], float)
-    links = np.stack([points, points], axis=1)
-    places = place_words(["1.0"] * 4, links, (100, 100), letter=4.0, gap=2.0)
+    places = place_words(["1.0"] * 4, points, points, (100, 100), letter=4.0, gap=2.0)
     half = np.array([0.6 * 4 * 3, 1.2 * 4]) / 2
     boxes = [(np.array(place) - half, np.array(place) + half) for place in places]
     for i, (low, high) in enumerate(boxes):
@@ -82,7 +81,8 @@ def test_words_beside_neighbours_do_not_overlap_and_stay_on_the_picture():
 
 
 def test_no_points_have_no_words():
-    assert place_words([], np.zeros((0, 2, 2)), (10, 10), letter=1.0, gap=1.0) == []
+    none = np.zeros((0, 2))
+    assert place_words([], none, none, (10, 10), letter=1.0, gap=1.0) == []
 
 
 def test_a_file_comes_back_as_it_was_and_a_torn_one_is_refused(tmp_path):
