@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+from torch import nn
+
 from mos.engine.device import Machine
 from mos.engine.run import Opened, train_run
+from mos.engine.start import Part
 from mos.folders import setting_folder
 from mos.networks.table import NETWORKS
-from run.baseline.encoder_weights import encoder_part
 from run.baseline.model_arguments import TASK, ModelArguments
 from run.baseline.record import SINCE, identity_of, make_record
 from run.baseline.sets import describe_sets, ensure_sets, open_sets
@@ -52,7 +54,21 @@ def _open(options: ModelArguments, machine: Machine) -> Opened:
         place="data on the GPU" if on_gpu else "data mapped from its file",
         outputs="labels apart (background included)",
         scores=_scores,
-        part=encoder_part(options, task.network),
+        part=_encoder(options, task.network),
+    )
+
+
+def _encoder(options: ModelArguments, network: nn.Module) -> Part | None:
+    """The pretrained encoder a run begins with; None where none is asked for."""
+    if options.encoder_weights is None:
+        return None
+    from mos.networks.encoder_weights import FLAG, load_encoder
+
+    name = options.encoder or NETWORKS[options.model].encoder
+    return Part(
+        flag=FLAG,
+        given=options.encoder_weights,
+        load=lambda path, read: load_encoder(path, network, name, read),
     )
 
 

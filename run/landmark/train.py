@@ -3,10 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+from torch import nn
+
 from mos.data.landmark_bundle import open_landmarks
 from mos.engine.device import Machine
 from mos.engine.run import Opened, train_run
+from mos.engine.start import Part
 from mos.folders import dataset_path, setting_folder
+from mos.networks.landmark_table import LANDMARK_NETWORKS
 from run.landmark.model_arguments import TASK, ModelArguments
 from run.landmark.phantom import ensure
 from run.landmark.record import identity_of, make_record
@@ -53,6 +57,21 @@ def _open(options: ModelArguments, machine: Machine) -> Opened:
         place="data on the CPU",
         outputs="points apart",
         scores=_scores,
+        part=_encoder(options, task.network),
+    )
+
+
+def _encoder(options: ModelArguments, network: nn.Module) -> Part | None:
+    """The pretrained encoder a run begins with; None where none is asked for."""
+    if options.encoder_weights is None:
+        return None
+    from mos.networks.encoder_weights import FLAG, load_encoder
+
+    name = options.encoder or LANDMARK_NETWORKS[options.model].encoder
+    return Part(
+        flag=FLAG,
+        given=options.encoder_weights,
+        load=lambda path, read: load_encoder(path, network, name, read),
     )
 
 

@@ -5,11 +5,19 @@ import timm
 import torch
 from safetensors.torch import save_file
 
+from mos.engine.warm_start import Match, read_weights
 from mos.errors import BadInput
+from mos.networks import encoder_weights
 from mos.networks.encoders import encoder_of, weights_card
+from mos.networks.landmark_table import LANDMARK_NETWORKS
 from mos.networks.plan import Plan
 from mos.networks.table import NETWORKS
-from run.baseline.encoder_weights import load_encoder
+
+
+def load_encoder(path, network, name):
+    fields, notes = encoder_weights.load_encoder(path, network, name, read_weights)
+    return Match(**fields), notes
+
 
 # A plain one, one whose norms have their activation inside, one whose stages timm renames.
 ENCODERS = ["test_resnet", "mobilenetv3_small_050", "test_convnext"]
@@ -65,6 +73,17 @@ def test_own_networks_have_their_encoder_where_weights_are_put(model, tmp_path):
     published(tmp_path / "model.safetensors")
     found, _ = load_encoder(tmp_path / "model.safetensors", build(model), "test_resnet")
     assert found.share == 1.0
+
+
+@pytest.mark.parametrize("model", ["hrnet", "fpn"])
+def test_networks_for_landmarks_have_their_encoder_there_too(model, tmp_path):
+    encoder = {"hrnet": "hrnet_w18_small", "fpn": "test_resnet"}[model]
+    published(tmp_path / "model.safetensors", encoder)
+    plan = Plan(
+        in_channels=1, label_count=2, crop_size=(32, 32), spacing=(1.0, 1.0), encoder=encoder
+    )
+    network = LANDMARK_NETWORKS[model].build(plan, 4)
+    assert load_encoder(tmp_path / "model.safetensors", network, encoder)[0].share > 0.99
 
 
 def test_every_network_that_takes_an_encoder_names_one_with_published_weights():

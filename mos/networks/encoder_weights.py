@@ -1,49 +1,40 @@
-"""`--encoder_weights`: a published file of timm, torchvision or smp, put into the encoder of a run's network."""
+"""`--encoder_weights`: a published file of timm, torchvision or smp, put into the encoder of a network."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from timm.models import adapt_input_conv
 from torch import Tensor, nn
 
-from mos.engine.start import Part
-from mos.engine.warm_start import Match, read_weights
 from mos.errors import BadInput
 from mos.networks.encoders import encoder_of, published_names, weights_card
-from mos.networks.table import NETWORKS
-from run.baseline.model_arguments import ModelArguments
 
-_FLAG = "--encoder_weights"
+FLAG = "--encoder_weights"
 # What stands before the names of an encoder in a file of a whole network, or of a training program.
 _PREFIXES = ("", "module.", "model.", "encoder.", "encoder.model.", "backbone.", "module.backbone.")
 
 
-def encoder_part(options: ModelArguments, network: nn.Module) -> Part | None:
-    """The pretrained part a run begins with; None where none is asked for."""
-    given = options.encoder_weights
-    if given is None:
-        return None
-    name = options.encoder or NETWORKS[options.model].encoder
-    return Part(flag=_FLAG, given=Path(given), load=lambda path: load_encoder(path, network, name))
-
-
-def load_encoder(path: Path, network: nn.Module, name: str) -> tuple[Match, list[str]]:
+def load_encoder(
+    path: Path, network: nn.Module, name: str, read: Callable[[Path], Mapping[str, Tensor]]
+) -> tuple[dict[str, Any], list[str]]:
     """Loads what fits of a weights file into the network's encoder.
 
     Args:
         name: of the encoder, for messages.
+        read: gives the tensors of a weights file, such as `mos.engine.warm_start.read_weights`.
 
     Returns:
-        What matched, by the network's names, of the encoder alone; and notes for the user.
+        The fields of `mos.engine.warm_start.Match`, of the encoder alone; and notes for the user.
 
     Raises:
         BadInput: there is no such file, nothing in it fits, or it holds nan or infinity.
     """
     if not path.is_file():
-        raise BadInput(f"{_FLAG} {path}: there is no such file; {_where(name)}")
+        raise BadInput(f"{FLAG} {path}: there is no such file; {_where(name)}")
     prefix, encoder = encoder_of(network)
-    tensors = read_weights(path)
+    tensors = read(path)
     own, names = encoder.state_dict(), published_names(encoder)
     found = max(
         (_named(tensors, start) for start in _PREFIXES), key=lambda f: len(f.keys() & names)
@@ -63,25 +54,25 @@ def load_encoder(path: Path, network: nn.Module, name: str) -> tuple[Match, list
             shapes[prefix + mine] = (tuple(tensor.shape), tuple(own[mine].shape))
             continue
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise BadInput(f"{_FLAG} {path}: {file} holds nan or infinity; download it again")
+            raise BadInput(f"{FLAG} {path}: {file} holds nan or infinity; download it again")
         matched[mine] = tensor
     sizes = {key: one.numel() for key, one in encoder.named_parameters()}
     share = sum(sizes.get(key, 0) for key in matched) / sum(sizes.values())
     if not share:
         raise BadInput(
-            f"{_FLAG} {path}: nothing in it fits the encoder {name}, which needs {next(iter(names))} and the like; "
+            f"{FLAG} {path}: nothing in it fits the encoder {name}, which needs {next(iter(names))} and the like; "
             f"it holds {', '.join(sorted(tensors)[:3])}. Give --encoder the name the file is of; {_where(name)}"
         )
     encoder.load_state_dict(matched, strict=False)
     used = {found[key] for key, mine in names.items() if mine in matched}
-    match = Match(
-        matched={prefix + key: tensor for key, tensor in matched.items()},
-        skipped=sorted(tensors.keys() - used),
-        reinitialised=[prefix + key for key in own if key not in matched],
-        shapes=shapes,
-        share=share,
-    )
-    return match, [*notes, f"that is the encoder {name}; the rest of the network starts anew"]
+    fields = {
+        "matched": {prefix + key: tensor for key, tensor in matched.items()},
+        "skipped": sorted(tensors.keys() - used),
+        "reinitialised": [prefix + key for key in own if key not in matched],
+        "shapes": shapes,
+        "share": share,
+    }
+    return fields, [*notes, f"that is the encoder {name}; the rest of the network starts anew"]
 
 
 def _named(tensors: Mapping[str, Tensor], start: str) -> dict[str, str]:
@@ -99,7 +90,7 @@ def _differs_in_channels(file: Tensor, own: Tensor) -> bool:
 def _where(name: str) -> str:
     card = weights_card(name)
     if card is None:
-        return f"nobody publishes weights of {name} under that name; leave {_FLAG} out, or take another --encoder"
+        return f"nobody publishes weights of {name} under that name; leave {FLAG} out, or take another --encoder"
     return (
         f"download model.safetensors from https://huggingface.co/{card} and give its path (torchvision's file of the "
         "same network serves too where it names its layers alike, as for ResNets)"
