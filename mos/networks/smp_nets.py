@@ -49,7 +49,11 @@ def _build(
             **settings,
         )
     except (RuntimeError, TypeError, ValueError, AssertionError, IndexError, KeyError) as error:
-        raise refusal(plan.encoder or default, "feature maps at strides 2 to 32", error) from error
+        stride = settings.get("output_stride") or settings.get("encoder_output_stride", _STRIDE)
+        needed = f"feature maps at strides 2 to {_STRIDE}"
+        if stride < _STRIDE:
+            needed = f"an encoder that can be dilated to stride {stride}"
+        raise refusal(plan.encoder or default, needed, error) from error
     mean, std = IMAGENET_MEAN, IMAGENET_STD
     if name.startswith("tu-"):
         config = timm.get_pretrained_cfg(name.removeprefix("tu-"))
@@ -89,23 +93,24 @@ def fpn(plan: Plan) -> nn.Module:
 
 def pspnet(plan: Plan) -> nn.Module:
     """Pyramid pooling at output stride 8."""
-    return _build(smp.PSPNet, plan, "resnet50")
+    # smp's own choice would end the encoder at that stride, without its deepest stages.
+    return _build(smp.PSPNet, plan, "resnet50", encoder_depth=5, output_stride=8)
 
 
 def pan(plan: Plan) -> nn.Module:
     """Pyramid attention and global attention upsampling."""
     # Its pyramid halves the coarsest map, of stride 16, three times.
-    return _build(smp.PAN, plan, "resnet34", least=128)
+    return _build(smp.PAN, plan, "resnet34", least=128, encoder_output_stride=16)
 
 
 def deeplabv3(plan: Plan) -> nn.Module:
     """Atrous spatial pyramid pooling at output stride 8."""
-    return _build(smp.DeepLabV3, plan, "resnet50")
+    return _build(smp.DeepLabV3, plan, "resnet50", encoder_output_stride=8)
 
 
 def deeplabv3plus(plan: Plan) -> nn.Module:
     """Separable atrous pyramid at output stride 16, with a decoder."""
-    return _build(smp.DeepLabV3Plus, plan, "resnet50")
+    return _build(smp.DeepLabV3Plus, plan, "resnet50", encoder_output_stride=16)
 
 
 def upernet(plan: Plan) -> nn.Module:

@@ -91,6 +91,7 @@ NETWORKS: dict[str, Network] = {
         year=2018,
         source="MONAI",
         takes=_ALL,
+        note="MONAI's own form",
     ),
     "monairesunet": Network(
         builder="monai_nets.residual_unet",
@@ -118,6 +119,7 @@ NETWORKS: dict[str, Network] = {
         year=2018,
         source="MONAI",
         takes=_ALL,
+        published={2: Published(parameters=9.04e6, where="paper, table 2")},
     ),
     "vnet": Network(
         builder="monai_nets.vnet",
@@ -127,6 +129,7 @@ NETWORKS: dict[str, Network] = {
         year=2016,
         source="MONAI",
         takes=("norm", "dropout"),
+        note="the paper gives no count",
     ),
     "highresnet": Network(
         builder="monai_nets.highresnet",
@@ -136,6 +139,7 @@ NETWORKS: dict[str, Network] = {
         year=2017,
         source="MONAI",
         takes=("norm", "dropout"),
+        published={3: Published(parameters=0.81e6, where="paper", in_channels=1, label_count=160)},
     ),
     "segresnet": Network(
         builder="monai_nets.segresnet",
@@ -146,6 +150,7 @@ NETWORKS: dict[str, Network] = {
         source="MONAI",
         norm="group",
         takes=("channels", "dropout"),
+        note="without the paper's autoencoder branch, which its count includes",
     ),
     "unetr": Network(
         builder="monai_nets.unetr",
@@ -157,6 +162,15 @@ NETWORKS: dict[str, Network] = {
         norm="instance",
         takes=("channels", "dropout"),
         note="made for the crop's size; larger images are answered in windows of it",
+        published={
+            3: Published(
+                parameters=92.58e6,
+                where="paper",
+                in_channels=1,
+                label_count=14,
+                crop_size=(96, 96, 96),
+            )
+        },
     ),
     "swinunetr": Network(
         builder="monai_nets.swin_unetr",
@@ -167,6 +181,9 @@ NETWORKS: dict[str, Network] = {
         source="MONAI",
         norm="instance",
         takes=("channels", "dropout"),
+        published={
+            3: Published(parameters=61.98e6, where="paper, table 1", in_channels=4, label_count=3)
+        },
     ),
     "mednext": Network(
         builder="monai_nets.mednext",
@@ -176,6 +193,9 @@ NETWORKS: dict[str, Network] = {
         year=2023,
         source="MONAI",
         norm="group",
+        published={
+            3: Published(parameters=5.6e6, where="paper, S with 3-wide kernels", in_channels=1)
+        },
     ),
     # segmentation-models-pytorch
     "timmunet": Network(
@@ -187,6 +207,7 @@ NETWORKS: dict[str, Network] = {
         source="smp",
         takes=_SMP,
         encoder="resnet34",
+        note="parameters are the encoder's more than the decoder's, as in all of smp's networks",
     ),
     "timmunetpp": Network(
         builder="smp_nets.unetpp",
@@ -287,6 +308,7 @@ NETWORKS: dict[str, Network] = {
         source="smp",
         takes=_SMP,
         encoder="mit_b0",
+        published={2: Published(parameters=3.8e6, where="paper, B0", label_count=150)},
     ),
     "dpt": Network(
         builder="smp_nets.dpt",
@@ -308,6 +330,7 @@ NETWORKS: dict[str, Network] = {
         source="torchvision",
         takes=_SMP,
         encoder="resnet50",
+        published={2: Published(parameters=35_322_218, where="torchvision", label_count=21)},
     ),
     # attention heads on a dilated backbone
     "danet": Network(

@@ -77,12 +77,11 @@ def measured(options: Any, wanted: Sequence[tuple[str, int]]) -> Iterator[Cost]:
 
 def measure(job: Job) -> Cost:
     """Builds the network and runs it on one random image of the plan's crop size."""
-    machine = choose_machine(job.device, "fp32", job.threads)
+    machine = choose_machine(job.device, "fp32", job.threads, deterministic=False)
     base = _memory_mib(machine.device)
     torch.manual_seed(0)
     network = NETWORKS[job.name].build(job.plan)
     image = torch.rand(1, job.plan.in_channels, *job.plan.crop_size)
-    flops = _flops(network, image)
     seconds = memory = None
     if job.timed:
         network, image = network.to(machine.device), image.to(machine.device)
@@ -91,7 +90,7 @@ def measure(job: Job) -> Cost:
         memory = max(_memory_mib(machine.device) - base, 0)
     return Cost(
         parameters=sum(p.numel() for p in network.parameters()),
-        flops=flops,
+        flops=_flops(network, image),  # last, for it copies the network
         milliseconds=None if seconds is None else 1e3 * seconds,
         memory_mib=memory,
     )
