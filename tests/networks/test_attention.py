@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from mos.networks.ann import AsymmetricAttention, pool_parts
 from mos.networks.ccnet import CrissCrossAttention, criss_cross
 from mos.networks.danet import ChannelAttention, PositionAttention
-from mos.networks.dilated import attend, dilated_encoder
+from mos.networks.dilated import Segmenter, attend, dilated_encoder
 from mos.networks.emanet import EMAttention, em_attention
 from mos.networks.encoders import Encoder
 from mos.networks.gff import gated_fusion
@@ -254,3 +254,29 @@ def test_an_encoder_keeps_its_stride_by_dilation_and_the_weights_of_the_undilate
     assert plain.strides == [4, 8, 16, 32]
     for one, channels, step in zip(features, dilated.channels, dilated.strides, strict=True):
         assert one.shape == (1, channels, 32 // step + 1, 64 // step + 1)
+
+
+class EveryEighth(torch.nn.Module):
+    """An encoder that looks at every eighth pixel."""
+
+    strides = [8]
+
+    def forward(self, image):
+        return [image[..., ::8, ::8]]
+
+
+class Last(torch.nn.Module):
+    def forward(self, features):
+        return features[-1]
+
+
+@pytest.mark.parametrize("size", [(25, 33), (30, 41), (7, 1)], ids=str)
+def test_logits_come_back_to_the_pixels_they_were_seen_at(size):
+    """A ramp, seen at every eighth pixel and enlarged, is the ramp again."""
+    rows, columns = torch.meshgrid(*(torch.arange(n) / 8 for n in size), indexing="ij")
+    ramp = (rows + 2 * columns)[None, None]
+    answer = Segmenter(EveryEighth(), Last())(ramp)
+    assert answer.shape == ramp.shape
+    # Beyond the last eighth pixel the border is repeated.
+    seen = (..., *(slice((n - 1) // 8 * 8 + 1) for n in size))
+    assert torch.allclose(answer[seen], ramp[seen], atol=1e-5)
