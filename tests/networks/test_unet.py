@@ -1,4 +1,4 @@
-"""One body of tests for every network of the table: a new one is tested by being listed."""
+"""`unet`: strides and kernels that follow the voxel, any size, every norm."""
 
 import pytest
 import torch
