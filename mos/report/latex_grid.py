@@ -34,7 +34,7 @@ def folds(
     numbers = sorted({line.fold for line in per_fold if line.fold})
     columns = [(f"Fold {fold}", [x for x in per_fold if x.fold == fold], None) for fold in numbers]
     columns.append(("All folds", list(overall), comparisons))
-    notes = [latex_notes.basis(overall, style, "test cases")]
+    notes = [latex_notes.basis(overall, style, "test cases", [key])]
     named = {"name": name, "caption": caption, "folds": True}
     if not spread:
         notes.append("Single folds: mean alone.")
@@ -62,7 +62,7 @@ def labels(
     ]
     if len(columns) > 1:
         columns.append(("All labels", list(overall), comparisons))
-    notes = [latex_notes.basis(overall, style, "test cases")]
+    notes = [latex_notes.basis(overall, style, "test cases", [key])]
     if len(columns) > 1:
         notes.append("All labels: each case counts with the mean of its labels.")
     return _grid(columns, overall, key, names, style, notices, notes, name=name, caption=caption)
@@ -91,7 +91,7 @@ def landmarks(
         rows.append(Row(lead=(title,), cells=texts, apart=title == "All points"))
     marked = latex_cells.has_marks([cell for row in rows for of in row.cells for cell in of])
     notes = (
-        latex_notes.basis(overall, style, "test cases"),
+        latex_notes.basis(overall, style, "test cases", [key]),
         r"\textbf{Bold}: best of all runs." if marked[0] else "",
         names.note,
     )

@@ -1,5 +1,6 @@
 """The sentences below a LaTeX table: what its numbers are of, and what its marks mean."""
 
+import math
 from collections.abc import Sequence
 
 from mos.report.compare import SIGNIFICANT, Comparisons
@@ -10,10 +11,10 @@ from mos.report.table import Line
 CASE_OF_POINTS = "A case counts with the mean of its points."
 
 
-def basis(lines: Sequence[Line], style: Style, what: str) -> str:
+def basis(lines: Sequence[Line], style: Style, what: str, keys: Sequence[str]) -> str:
     """What means and spreads are over: `Mean ± sd over 42 test cases; best epoch by validation.`
 
-    `what` says which cases, such as "test cases".
+    `what` says which cases, such as "test cases"; `keys` are the metrics shown.
     """
     scored = [line for line in lines if line.metrics]
     points = {(line.in_reference, line.not_in_reference) for line in scored}
@@ -22,6 +23,10 @@ def basis(lines: Sequence[Line], style: Style, what: str) -> str:
         "interval": "Mean and 95\\,\\% interval (bootstrap over patients), over",
         "none": "Mean over",
     }[style.spread]
+    if are_points(scored) and style.spread == "sd":
+        # Shares of points have none.
+        spreads = [line.metrics[key].sd for line in scored for key in keys if key in line.metrics]
+        spread = "Mean over" if all(map(math.isnan, spreads)) else spread
     cases = {(line.cases, line.patients) for line in scored}
     if len(cases) == 1:
         n, patients = cases.pop()

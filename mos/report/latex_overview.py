@@ -61,7 +61,7 @@ def overview(
     arrange = _pivoted if columns else _listed
     lead, blocks, rows = arrange(lines, quantities, names, flags, columns)
     notes = [
-        latex_notes.basis(lines, style, what),
+        latex_notes.basis(lines, style, what, keys),
         names.note,
         *latex_notes.marks(*marks, lines, keys, comparisons),
     ]

@@ -191,6 +191,9 @@ def test_the_tables_say_over_what_their_means_are(output):
     text = (output / "latex" / "heads" / "overview-1.tex").read_text()
     assert "over 17 points of 6 test cases of 5 patients, pooled over 2 folds" in text
     assert "Median (mm)" in text and "Not scored: 1 point outside" in text
+    assert r"Mean\,$\pm$" in text
+    shares = (output / "latex" / "heads" / "overview-2.tex").read_text()
+    assert "Mean over 17 points" in shares and r"$\pm$" not in shares
     rows = (output / "latex" / "heads" / "labels-mre.tex").read_text()
     assert r"menton & " in rows and "All points & " in rows
     pairs = (output / "latex" / "heads" / "pairs-mre.tex").read_text()
