@@ -20,6 +20,7 @@ from mos.data.bundle_cases import (
 )
 from mos.data.bundle_manifest import read_manifest, read_slices
 from mos.data.digest import content_digest
+from mos.data.mapped import load_read_only
 from mos.data.keys import HAS_SLICES, VOLUMES, Kind, axis_key
 from mos.data.provenance import provenance_key, read_provenance, refuse_scored_pseudo
 from mos.errors import BadInput
@@ -153,8 +154,10 @@ def load_content(path: Path) -> Mapping[str, Any]:
 
 
 def _load_unmapped(path: Path, first_error: Exception) -> Any:
-    """Old-format files cannot be mapped, but are read whole; anything else is refused."""
+    """What cannot be mapped: files larger than the memory, for writing; old formats; the rest is refused."""
     try:
+        if "Cannot allocate memory" in str(first_error):
+            return load_read_only(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         reason = (str(first_error).splitlines() or [type(first_error).__name__])[0][:200]

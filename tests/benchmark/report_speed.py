@@ -19,8 +19,10 @@ from multiprocessing import Process
 from pathlib import Path
 
 from mos import folders
+from tests.benchmark import plain_row
 from tests.benchmark.report_tree import SOME_TIME_AGO, build, log_lines
 
+COLD, AGAIN, MOST_MB = 60, 3, 1500
 PROJECT = Path(__file__).resolve().parents[2]
 
 
@@ -49,16 +51,27 @@ def main() -> None:
     print(f"{'':34}{'wall':>8}{'work':>8}{'memory':>8}")
     shutil.rmtree(root / "summary", ignore_errors=True)
     time.sleep(4)  # what was written just now is not kept
-    tell("cold", root)
+    shown = f"{options.runs} runs x {options.epochs} epochs x {options.cases} cases x 8 metrics"
+    first = tell("cold", root)
+    row(f"summary of {shown}, from cold", first, COLD)
     tell("again, nothing new", root)
     add_epoch(run, best=False)
-    tell("again, one new epoch", root)
+    row("the same, after one new epoch", tell("again, one new epoch", root), AGAIN)
     add_epoch(run, best=True)
-    tell("again, one new epoch, now the best", root)
+    row("the same, after one that is the best", tell("again, now the best", root), None)
 
 
-def tell(what: str, root: Path) -> None:
-    """Runs the command and prints a line."""
+def row(what: str, used: tuple[float, float, float], most: float | None) -> None:
+    """A row of the table: the time of a machine with nothing else to do lies between work / 2 and work."""
+    wall, work, memory = used
+    reached = "-" if most is None else min(wall, work) < most and memory < MOST_MB
+    told = f"{wall:.1f} s, {work:.1f} s of work, {memory:.0f} MB"
+    reach = f"< {most:g} s, < {MOST_MB} MB" if most else "-"
+    plain_row(what, told, "-", "-", reach, reached)
+
+
+def tell(what: str, root: Path) -> tuple[float, float, float]:
+    """Runs the command and prints a line; seconds, seconds of work and MB."""
     command = [sys.executable, "-m", "run.baseline.cmd.summary", "--checkpoint_folder", str(root)]
     started = time.monotonic()
     process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.DEVNULL)
@@ -68,6 +81,7 @@ def tell(what: str, root: Path) -> None:
         raise SystemExit(f"the summary failed: {status}")
     work = used.ru_utime + used.ru_stime
     print(f"{what:34}{wall:8.1f}{work:8.1f}{used.ru_maxrss / 1024:8.0f}", flush=True)
+    return wall, work, used.ru_maxrss / 1024
 
 
 def add_epoch(run: Path, *, best: bool) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mos.data.bundle import content_hash, open_bundle
+from mos.data.bundle import content_hash, load_content, open_bundle
 from mos.errors import BadInput
 
 COUNTS = {"train3d": 3, "valid3d": 1, "test3d": 2}
@@ -333,3 +333,29 @@ def test_the_distance_of_the_slices_is_measured_on_the_real_ones(path):
         one.step for one in open_bundle(write(path, content(train3daxis=axis))).cases["train3d"]
     ]
     assert steps == [8, None, 8]
+
+
+def test_a_file_larger_than_the_memory_is_mapped_for_reading_alone(tmp_path, monkeypatch):
+    path = tmp_path / "file.pt"
+    content = {
+        "image": torch.arange(240, dtype=torch.uint8).reshape(2, 3, 4, 10)[:, 1:].transpose(1, 2),
+        "axis": torch.arange(6.0, dtype=torch.float64),
+        "none": torch.empty(0, 4, dtype=torch.uint8),
+        "manifest": "{}",
+    }
+    torch.save(content, path)
+    load = torch.load
+
+    def refused(*args, mmap=False, **given):
+        if mmap:
+            raise RuntimeError(
+                f"unable to mmap 9 bytes from file <{path}>: Cannot allocate memory (12)"
+            )
+        return load(*args, **given)
+
+    monkeypatch.setattr(torch, "load", refused)
+    found = load_content(path)
+    assert found["manifest"] == "{}"
+    for name in ("image", "axis", "none"):
+        assert torch.equal(found[name], content[name]) and found[name].dtype == content[name].dtype
+    assert found["image"][0].clone().add_(1).sum() == content["image"][0].add(1).sum()
