@@ -60,6 +60,11 @@ class DataArguments(TrainingOptions):
         format=format_numbers,
     )
     image_shift: float = option(0.05, "share of height and width by which images shift")
+    image_bend: float = option(
+        0.0,
+        "elastic deformation: how far, as a share of the longer side, a 5 x 5 grid of knots moves; 0.02 where there "
+        "are few images",
+    )
     image_flip: bool = option(
         False,
         "mirror left and right in half of the samples, points of swap pairs changing places; not for oriented "
@@ -104,6 +109,6 @@ class DataArguments(TrainingOptions):
             raise BadInput(f"--image_enhance_level {self.image_enhance_level}: needs 0, 1, 2 or 3")
         if not 0 <= self.image_rotation <= 180:
             raise BadInput(f"--image_rotation {self.image_rotation:g}: needs 0 to 180 degrees")
-        for name, most in (("image_shift", 0.5), ("image_turned_share", 1.0)):
+        for name, most in (("image_shift", 0.5), ("image_bend", 0.05), ("image_turned_share", 1.0)):
             if not 0 <= getattr(self, name) <= most:
                 raise BadInput(f"--{name} {getattr(self, name):g}: needs 0 to {most:g}")

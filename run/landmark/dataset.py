@@ -100,6 +100,7 @@ class TrainingDataset:
                 draws,
                 seeds,
                 self.order,
+                self.motion.bend,
             )
         return {
             "image": moved.image,

@@ -68,6 +68,7 @@ def make_task(options: ModelArguments, bundle: LandmarkBundle, machine: Machine)
             scale=options.image_zoom,
             shift=options.image_shift,
             flip=options.image_flip,
+            bend=options.image_bend,
             turned_share=options.image_turned_share,
         ),
         device=machine.device,

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from mos.data.augment_points import Motion, draw_motion, move_batch
 from mos.data.draw import Draw
@@ -61,6 +62,30 @@ def test_a_dot_stays_on_its_point_through_rotation_scale_shift_and_flip(flip, sc
     assert (batch.points[:, 0] - torch.tensor(points)).abs().max() > 5
     mirrored = [np.linalg.det(draw.matrix) < 0 for draw in draws]
     assert any(mirrored) == flip and not all(mirrored)
+
+
+def test_points_stay_where_they_are_in_an_image_that_is_bent():
+    """Each pixel says where it was: twice its x in one channel, twice its y in the other."""
+    motion = Motion(level=2, rotation=30, scale=(0.8, 1.25), turned_share=0.7)
+    draws = [draw_motion(seed, motion, (H, W), (1, 1)) for seed in range(40)]
+    y, x = torch.meshgrid(torch.arange(H), torch.arange(W), indexing="ij")
+    places = torch.stack([2 * x, 2 * y]).to(torch.uint8).expand(40, -1, -1, -1)
+    random = torch.Generator().manual_seed(0)
+    points = torch.tensor([W / 2, H / 2]) + 28 * (torch.rand(40, 3, 2, generator=random) - 0.5)
+    given = places, points, torch.ones(40, 3, dtype=torch.bool), torch.ones(40, 2)
+
+    def bent(bend, rows=slice(None)):
+        some = [tensor[rows] for tensor in given]
+        return move_batch(*some, draws[rows], range(40)[rows], [0, 1, 2], bend)
+
+    batch, plain = bent(0.03), bent(0.0)
+    at = batch.points / (torch.tensor([W, H]) - 1) * 2 - 1
+    seen = F.grid_sample(batch.image, at[:, None], align_corners=True)[:, :, 0].mT * 255 / 2
+    assert (seen - points).abs().max() < 0.05
+    away = (batch.points - plain.points).norm(dim=2)
+    still = torch.tensor([np.array_equal(draw.matrix, np.eye(2)) for draw in draws])
+    assert still.any() and away[still].max() == 0 and away[~still].max() > 2
+    assert torch.allclose(bent(0.03, slice(39, 40)).points, batch.points[-1:], atol=1e-4)
 
 
 def test_in_a_mirror_left_becomes_right():
