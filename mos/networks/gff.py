@@ -1,12 +1,12 @@
 """`gff`: all stages exchange what their gates let through, on a dilated encoder with pyramid pooling, 2-D.
 
-Gated Fully Fusion for Semantic Segmentation, Li et al., AAAI 2020. Kept: a gate for each pixel of each stage, G;
-every stage X becomes (1 + G) X + (1 - G) times the sum of the other stages' G X; pyramid pooling of PSPNet (1, 2, 3,
-6) on the last stage; a dense feature pyramid from it down to the finest stage, whose answers are classified
-together; an FCN head on the third stage with weight 0.4. Of the ResNet form no code of the authors is public and the paper
-leaves widths open: 256 features a stage, and layers of the pyramid as in the authors' other form (norm, ReLU, 1x1,
-norm, ReLU, 3x3), without its dilations. Differs from that code: gates of one value a pixel, as the paper's formula has
-them, and all stages exchange at once instead of in turn.
+Gated Fully Fusion for Semantic Segmentation, Li et al., AAAI 2020. Kept: a gate G for each pixel of each stage; every
+stage X becomes (1 + G) X + (1 - G) times the sum of the other stages' G X; pyramid pooling of PSPNet (1, 2, 3, 6) on
+the last stage; a dense feature pyramid from it down to the finest stage, whose answers are classified together;
+an FCN head on the third stage with weight 0.4. Widths are ours, 256 features a stage: no code of the authors for ResNets
+was found. Layers of the pyramid are as in their WideResNet form (norm, ReLU, 1x1, norm, ReLU, 3x3) without its
+dilations. Differs from that code: a gate is one value a pixel, not one a feature, and all stages exchange at once, not
+in turn.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ _DROPOUT = 0.1
 
 
 class PyramidPooling(nn.Module):
-    """Means over 1, 2x2, 3x3 and 6x6 parts beside the features (Zhao et al. 2017): (bs, ch, h, w) -> (bs, ch / 4, h, w)."""
+    """Means over 1, 2x2, 3x3 and 6x6 parts beside the features (Zhao et al. 2017)."""
 
     def __init__(self, layers: Layers, channels: int):
         super().__init__()

@@ -454,7 +454,7 @@ NETWORKS: dict[str, Network] = {
         source="own",
         takes=("norm", "encoder"),
         encoder="resnet50",
-        note="the paper leaves widths open, and the authors published no code of this form: no count to compare",
+        note="widths are ours: no code of the authors for ResNets was found, so no count to compare",
     ),
     # own encoder-decoders
     "segnet": Network(
