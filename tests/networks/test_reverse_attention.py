@@ -54,7 +54,7 @@ def test_the_partial_decoder_answers_in_the_size_of_its_finest_map():
 )
 def test_all_answers_are_learnt_from_with_weight_one(name, targets):
     plan = Plan(
-        in_channels=1, label_count=3, crop_size=(32, 32), spacing=(1.0, 1.0), encoder="resnet10t"
+        in_channels=1, label_count=3, crop_size=(32, 32), spacing=(1.0, 1.0), encoder="test_resnet"
     )
     network = NETWORKS[name].build(plan).train()
     outputs = network(torch.rand(1, 1, 33, 41))
