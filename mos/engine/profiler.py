@@ -124,7 +124,7 @@ class Profiler:
         write_json(self._logs / f"{PROFILE}.json", whole)
         write_text(self._logs / f"{PROFILE}.txt", text)
         if number == max(self._stages):
-            print(f"{text}written to {self._logs}; .scripts/baseline/cmd/profile opens it")
+            print(f"{text}written to {self._logs}; cmd/profile opens it")
 
     @contextmanager
     def part(self, name: str, network: nn.Module) -> Iterator[None]:
