@@ -4,6 +4,7 @@ A network that takes an encoder (`takes=("encoder", ...)` in the table) has it a
 where pretrained weights go.
 """
 
+import copy
 import difflib
 from collections.abc import Sequence
 
@@ -77,6 +78,8 @@ class Encoder(nn.Module):
         self.standardise = Standardise(plan.in_channels, config.mean, config.std)
         self._last = getattr(body, "output_fmt", None) == "NHWC"
         self.body = replace_norms(body, plan.norm)
+        if plan.encoder:
+            check_any_size(self, plan, name)
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """(bs, in_channels, h, w) in 0..1 -> (bs, ch, h / stride, w / stride) for each stage."""
@@ -97,6 +100,23 @@ def refusal(name: str, needed: str, error: Exception | None = None) -> BadInput:
         f"--encoder {name}: cannot serve here, this network needs {needed}{reason}; take a convolutional one such "
         "as resnet34, resnet50 or res2net50_26w_4s"
     )
+
+
+def check_any_size(network: nn.Module, plan: Plan, name: str) -> None:
+    """Refuses an encoder that takes one image size alone, by shapes, without computing anything.
+
+    Raises:
+        BadInput: an image of another size than the encoder was made for would be an error.
+    """
+    shapes = copy.deepcopy(network).to("meta").eval()
+    try:
+        with torch.no_grad():
+            for size in ((64, 64), (96, 160)):
+                shapes(torch.empty(1, plan.in_channels, *size, device="meta"))
+    except NotImplementedError:
+        return  # a layer that cannot tell shapes without numbers
+    except (AssertionError, RuntimeError, TypeError, ValueError) as error:
+        raise refusal(name, "an encoder for images of any size", error) from error
 
 
 def encoder_of(network: nn.Module) -> tuple[str, nn.Module]:

@@ -260,6 +260,13 @@ def unetr(plan: Plan) -> nn.Module:
     return FixedSize(replace_norms(network, None), size)
 
 
+class _SwinUNETR(SwinUNETR):
+    """Without the check of its size: `PadToMultiple` sees to that, and torch.compile cannot look through numpy."""
+
+    def _check_input_size(self, spatial_shape: Sequence[int]) -> None:
+        pass
+
+
 def swin_unetr(plan: Plan) -> nn.Module:
     """A Swin transformer as the encoder; 48 features, as the paper has it."""
     first = _first_of(plan, "swinunetr", (48, 96, 192, 384, 768), 5)
@@ -267,7 +274,7 @@ def swin_unetr(plan: Plan) -> nn.Module:
         raise BadInput(
             f"--model_channels {first},...: swinunetr's heads share them; begin with 12, 24, 36, ..."
         )
-    network = SwinUNETR(
+    network = _SwinUNETR(
         plan.in_channels,
         plan.label_count,
         feature_size=first,

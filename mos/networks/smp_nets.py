@@ -13,7 +13,7 @@ import timm
 from segmentation_models_pytorch.encoders import encoders as smp_encoders
 from torch import nn
 
-from mos.networks.encoders import IMAGENET_MEAN, IMAGENET_STD, Standardise, refusal
+from mos.networks.encoders import IMAGENET_MEAN, IMAGENET_STD, Standardise, check_any_size, refusal
 from mos.networks.norms import replace_norms
 from mos.networks.padding import PadToMultiple
 from mos.networks.plan import Plan
@@ -54,6 +54,8 @@ def _build(
         if stride < _STRIDE:
             needed = f"an encoder that can be dilated to stride {stride}"
         raise refusal(plan.encoder or default, needed, error) from error
+    if plan.encoder:
+        check_any_size(network, plan, plan.encoder)
     mean, std = IMAGENET_MEAN, IMAGENET_STD
     if name.startswith("tu-"):
         config = timm.get_pretrained_cfg(name.removeprefix("tu-"))

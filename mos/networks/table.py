@@ -119,6 +119,7 @@ NETWORKS: dict[str, Network] = {
         year=2018,
         source="MONAI",
         takes=_ALL,
+        no_compile="MONAI's blocks ask torch.jit.isinstance, which no graph can hold",
         published={2: Published(parameters=9.04e6, where="paper, table 2")},
     ),
     "vnet": Network(
