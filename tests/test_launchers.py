@@ -16,6 +16,7 @@ LAUNCHERS = sorted(str(f.relative_to(SCRIPTS)) for f in SCRIPTS.glob("*/**/*") i
 _ALIKE = re.compile(r"baseline/(?!unet-|segnet-)[a-z0-9]+-[23]d-none")
 PRESSED = [name for name in LAUNCHERS if not _ALIKE.fullmatch(name)]
 EXPERIMENTS = [name for name in PRESSED if "/cmd/" not in name]
+TOOLS = {"doctor": "mos.doctor", "benchmark": "tests.benchmark.all"}  # of no task
 _GRAMMAR = {
     "baseline": re.compile(r"[a-z0-9_]+(\[[^\]]+\])?-(2d|3d)-[a-z0-9_,-]+(\[[^\]]+\])?"),
     "landmark": re.compile(r"[a-z0-9_]+(\[[^\]]+\])?-[0-9]+(\[[^\]]+\])?"),
@@ -28,14 +29,14 @@ def layers(text: str) -> dict[str, tuple[str, str]]:
     return {name: (value, layer) for name, value, layer in rows}
 
 
-@pytest.mark.parametrize("name", PRESSED)
+@pytest.mark.parametrize("name", [*PRESSED, *TOOLS])
 def test_a_launcher_is_a_labelled_button(name):
     text = (SCRIPTS / name).read_text()
     lines = text.splitlines()
     assert (SCRIPTS / name).stat().st_mode & 0o111, "must be executable"
     assert lines[0] == "#!/usr/bin/env bash" and lines[1].startswith("# ")
     assert any(line.startswith("# Writes ") for line in lines)
-    assert lines[-1].startswith("mos_run run.") and lines[-1].endswith('"$@"')
+    assert lines[-1].startswith(f"mos_run {TOOLS.get(name, 'run.')}") and lines[-1].endswith('"$@"')
     assert subprocess.run(["bash", "-n", SCRIPTS / name]).returncode == 0
 
 
@@ -44,7 +45,7 @@ def test_the_name_of_a_launcher_follows_the_grammar(name):
     assert _GRAMMAR[Path(name).parent.name].fullmatch(Path(name).name)
 
 
-@pytest.mark.parametrize("name", PRESSED)
+@pytest.mark.parametrize("name", [*PRESSED, *TOOLS])
 def test_help_answers_within_half_a_second_of_work(name, launcher):
     launcher(name, "--help")  # asks the interpreter once what it has
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
