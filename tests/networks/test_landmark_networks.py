@@ -6,6 +6,7 @@ import torch
 from mos.data.heatmap import decode, profiles, to_grid
 from mos.errors import BadInput
 from mos.losses.heatmap import heatmap_loss
+from mos.networks.heatmap_unet import Places
 from mos.networks.landmark_table import LANDMARK_NETWORKS, STRIDES
 from mos.networks.plan import Plan
 
@@ -77,6 +78,12 @@ def test_a_network_learns_where_a_square_is(name):
     heat = logits.flatten(2).softmax(2).reshape(logits.shape)
     found = decode(heat, stride=2, method="centroid", radius=4)
     assert (found - points).norm(dim=2).max() < 2
+
+
+def test_two_channels_say_where_a_pixel_lies():
+    x = Places()(torch.full((2, 1, 3, 5), 7.0))
+    assert x.shape == (2, 3, 3, 5) and (x[:, 0] == 7).all()
+    assert x[1, 1, 0].tolist() == [-1, -0.5, 0, 0.5, 1] and x[1, 2, :, 4].tolist() == [-1, 0, 1]
 
 
 def test_an_encoder_nobody_knows_is_refused_by_name():
