@@ -182,7 +182,7 @@ def read_images(
     images, points, scale = joined(bundle.images), joined(bundle.points), joined(bundle.scale)
     ratio = torch.ones(2, dtype=torch.float64)
     if image_size is not None and tuple(image_size) != bundle.size:
-        images, ratio = _resized(images, image_size)
+        images, ratio = resize_images(images, image_size)
         points = ((points.double() + 0.5) / ratio - 0.5).float()
     factor = torch.tensor([case.factor for case in cases], dtype=torch.float64).reshape(-1, 2)
     return LandmarkImages(
@@ -196,8 +196,11 @@ def read_images(
     )
 
 
-def _resized(images: Tensor, image_size: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """The images at the new size, and old pixels per new one along [xy] (float64)."""
+def resize_images(images: Tensor, image_size: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Images (n, ch, h, w) uint8 at a new size (h, w), and old pixels per new one along [xy] (float64).
+
+    Aspect is kept; what is left, at the right or at the bottom, is 0.
+    """
     old_h, old_w = images.shape[-2:]
     h, w = image_size
     times = max(old_h / h, old_w / w)
