@@ -9,7 +9,7 @@ from typing import Any, Literal
 from mos.arguments import option, parse
 from mos.errors import BadInput, run_main
 from mos.files import atomic_path
-from mos.networks.table import NETWORKS
+from mos.networks.table import NETWORKS, Network
 from mos.shapes import format_numbers, parse_sizes
 
 DESCRIPTION = (
@@ -122,9 +122,15 @@ def _described(name: str, dims: int) -> dict[str, Any]:
         "name": name,
         "dims": f"{dims}-D",
         "title": network.title,
-        "paper": f"{network.paper} {network.year}",
+        "paper": _cited(network),
         "source": network.source,
     }
+
+
+def _cited(network: Network) -> str:
+    """`Zhou et al., arXiv 2021; IEEE TIP 2023`: the year is that of what stands first."""
+    first, mark, rest = network.paper.partition(";")
+    return f"{first} {network.year}{mark}{rest}"
 
 
 def _shown(cost: Any) -> dict[str, str]:
@@ -165,7 +171,7 @@ def readme_table(table: Sequence[dict[str, Any]]) -> str:
         own = [row for row in table if row["name"] == name]
         dims = ", ".join(f"{one}-D" for one in network.dims)
         counts = [", ".join(row.get(key, "") for row in own) for key in ("M parameters", _FLOPS)]
-        cells = (f"`{name}`", f"{network.title}, {dims}", f"{network.paper} {network.year}")
+        cells = (f"`{name}`", f"{network.title}, {dims}", _cited(network))
         lines.append(f"| {' | '.join((*cells, network.source, *counts))} |")
     return "\n".join(lines) + "\n"
 
