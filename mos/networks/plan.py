@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from mos.errors import BadInput
+
 Norm = Literal["batch", "instance", "group"]
 
 
@@ -26,3 +28,20 @@ class Plan:
     def dims(self) -> int:
         """2 or 3."""
         return len(self.crop_size)
+
+
+def parse_channels(text: str) -> tuple[int, ...]:
+    """Reads `32,64,128` as features per level of a network, finest first.
+
+    Raises:
+        BadInput: fewer than three, or something that is no positive number.
+    """
+    try:
+        channels = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        channels = ()
+    if len(channels) < 3 or min(channels) < 1:
+        raise BadInput(
+            f"channels {text!r}: needs three or more positive numbers such as 32,64,128,256"
+        )
+    return channels

@@ -8,24 +8,12 @@ from mos.arguments import option
 from mos.errors import BadInput
 from mos.folders import run_name
 from mos.metrics.tolerance import parse_tolerances
+from mos.networks.plan import parse_channels
 from mos.networks.table import NETWORKS
 from mos.shapes import format_numbers
 from run.baseline.data_arguments import DataArguments
 
 TASK = "baseline"
-
-
-def parse_channels(text: str) -> tuple[int, ...]:
-    """Reads `32,64,128` as features per level of a network, finest first."""
-    try:
-        channels = tuple(int(part) for part in text.split(","))
-    except ValueError:
-        channels = ()
-    if len(channels) < 3 or min(channels) < 1:
-        raise BadInput(
-            f"channels {text!r}: needs three or more positive numbers such as 32,64,128,256"
-        )
-    return channels
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,23 +7,11 @@ from typing import Literal
 from mos.arguments import option
 from mos.errors import BadInput
 from mos.networks.landmark_table import LANDMARK_NETWORKS, STRIDES
+from mos.networks.plan import parse_channels
 from mos.shapes import format_numbers
 from run.landmark.data_arguments import DataArguments
 
 TASK = "landmark"
-
-
-def parse_channels(text: str) -> tuple[int, ...]:
-    """Reads `32,64,128` as features per level of a network, finest first."""
-    try:
-        channels = tuple(int(part) for part in text.split(","))
-    except ValueError:
-        channels = ()
-    if len(channels) < 3 or min(channels) < 1:
-        raise BadInput(
-            f"channels {text!r}: needs three or more positive numbers such as 32,64,128,256"
-        )
-    return channels
 
 
 def parse_scales(text: str) -> tuple[float, ...]:
