@@ -1,14 +1,13 @@
 """What a packaged run does with pictures: the same as `cmd/predict`, in full precision wherever it is."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mos.errors import BadInput
 from run.landmark.predict_inputs import find_pictures
-from run.landmark.predict_members import Member, open_members
+from run.landmark.predict_members import open_members
 from run.landmark.predict_outputs import challenge_json, write_challenge_json
 from run.landmark.predicting import find_points
 
@@ -26,7 +25,7 @@ class Means:
     threads: int = 0
 
 
-def answer(folder: Path, source: Path, output: Path, device: str) -> None:
+def answer(folder: Path, source: Path, output: Path, *, device: str, threads: int) -> None:
     """Writes the challenge's JSON of the pictures in `source`.
 
     Args:
@@ -37,7 +36,11 @@ def answer(folder: Path, source: Path, output: Path, device: str) -> None:
         BadInput: weights or pictures that are missing or cannot be used.
     """
     record = read_package(folder)
-    members = packaged_members(folder, record, device)
+    means = Means(
+        flips=record["flips"], scales=tuple(record["scales"]), device=device, threads=threads
+    )
+    places = [folder / run["folder"] for run in record["runs"]]
+    members = open_members([(place, place) for place in places], means)
     pictures = find_pictures([str(source)], "ignore")
     write_answer(output, find_points(pictures, members))
     print(f"{len(pictures)} pictures, {output}")
@@ -65,10 +68,3 @@ def read_package(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInput(f"{path}: cannot be read ({error}); make the package again") from error
     return record
-
-
-def packaged_members(folder: Path, record: dict[str, Any], device: str) -> Sequence[Member]:
-    """The runs of a package."""
-    means = Means(flips=record["flips"], scales=tuple(record["scales"]), device=device)
-    places = [folder / run["folder"] for run in record["runs"]]
-    return open_members([(place, place) for place in places], means)

@@ -23,11 +23,11 @@ SECONDS = 900
 _KEPT = ("LANG", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "SYSTEMROOT")
 
 
-def check_package(folder: Path, tolerance: float, device: str) -> str:
+def check_package(folder: Path, tolerance: float, device: str, threads: int = 0) -> str:
     """Runs a package on its example.
 
     A copy runs in a temporary folder, with the interpreter of this process in isolated mode (`-I`: no
-    PYTHONPATH, no user packages, no current folder), an environment of five variables and no network.
+    PYTHONPATH, no user packages, no current folder), a nearly empty environment and no network.
 
     Args:
         tolerance: pixels by which a point may differ.
@@ -52,7 +52,8 @@ def check_package(folder: Path, tolerance: float, device: str) -> str:
         environ = {key: os.environ[key] for key in _KEPT if key in os.environ}
         environ |= {"PATH": "/usr/bin:/bin", "HOME": str(root / "elsewhere")}
         environ |= {"MOS_PACKAGE_INPUT": str(root / "input"), "MOS_PACKAGE_OUTPUT": str(output)}
-        environ |= {"MOS_PACKAGE_DEVICE": device, "TMPDIR": str(root / "elsewhere")}
+        environ |= {"MOS_PACKAGE_DEVICE": device, "MOS_PACKAGE_THREADS": str(threads)}
+        environ |= {"TMPDIR": str(root / "elsewhere")}
         program = [sys.executable, "-I", "-B", package_guard.__file__]
         done = subprocess.run(
             [*cut, *program, str(root / "package" / "process.py")],

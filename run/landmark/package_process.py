@@ -18,7 +18,9 @@ def main() -> None:
 
     source = Path(os.environ.get("MOS_PACKAGE_INPUT") or INPUT)
     output = Path(os.environ.get("MOS_PACKAGE_OUTPUT") or OUTPUT)
-    answer(HERE, source, output, os.environ.get("MOS_PACKAGE_DEVICE") or "auto")
+    device = os.environ.get("MOS_PACKAGE_DEVICE") or "auto"
+    threads = int(os.environ.get("MOS_PACKAGE_THREADS") or 0)  # 0: all cores
+    answer(HERE, source, output, device=device, threads=threads)
 
 
 if __name__ == "__main__":

@@ -63,6 +63,8 @@ class Options:
             )
         if self.epoch not in ("best", "latest") and not self.epoch.isdecimal():
             raise BadInput(f"--epoch {self.epoch}: needs best, latest or a number")
+        if self.threads < 0:
+            raise BadInput(f"--threads {self.threads}: needs 0 or more")
         if not 0 <= self.tolerance < float("inf"):
             raise BadInput(f"--tolerance {self.tolerance:g}: needs pixels, 0 or more")
 
@@ -83,7 +85,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from run.landmark.package_check import check_package
 
-    wrong = check_package(Path(options.check_folder), options.tolerance, options.device)
+    place = {"device": options.device, "threads": options.threads}
+    wrong = check_package(Path(options.check_folder), options.tolerance, **place)
     if wrong:
         print(f"error: {options.check_folder}: {wrong}", file=sys.stderr)
         return 1
