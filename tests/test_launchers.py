@@ -66,7 +66,7 @@ def test_dry_run_names_the_layer_of_every_option(name, launcher, tmp_path):
     assert table["batch_size"] == ("3", "environment BS")
     assert table["model"] == (Path(name).name.split("-")[0], "launcher")
     assert table["note"] == ("a b", "command line")
-    assert table["learning_rate"][1] == "default"
+    assert table["weight_decay"][1] == "default"
     if name.startswith("baseline/"):
         assert len(table["dataset_crop_size"][0].split(",")) == (3 if "-3d-" in name else 2)
     else:
@@ -112,7 +112,11 @@ def test_requirements_pin_exact_versions_and_what_is_imported_is_listed():
     pins = [line for line in lines if line and not line.startswith("#")]
     assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[0-9][0-9a-z.]*", pin) for pin in pins)
     listed = {pin.partition("==")[0].lower() for pin in pins}
-    import_names = {"yaml": "pyyaml", "PIL": "pillow"}
+    import_names = {
+        "yaml": "pyyaml",
+        "PIL": "pillow",
+        "segmentation_models_pytorch": "segmentation-models-pytorch",
+    }
     used = set()
     for file in [*PROJECT.glob("mos/**/*.py"), *PROJECT.glob("run/**/*.py")]:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):

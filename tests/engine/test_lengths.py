@@ -34,10 +34,10 @@ STATES = {
 
 def table(name):
     """The cells of the README's table that speaks of `--increase_epoch`: (row, column) -> text."""
+    # A line between tables is a row without a cell that could be taken for one of a table.
     rows = [
-        [cell.strip() for cell in line.strip("|").split("|")]
+        [cell.strip() for cell in line.strip("|").split("|")] if line.startswith("|") else [""]
         for line in (PROJECT / name).read_text(encoding="utf-8").splitlines()
-        if line.startswith("|")
     ]
     at = next(n for n, row in enumerate(rows) if row[0] == "`COUNT=20`") - 2
     heads = rows[at][1:]

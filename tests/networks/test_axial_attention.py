@@ -79,11 +79,11 @@ def test_positions_are_stretched_to_another_size_and_the_middle_stays_the_middle
 
 
 def test_the_local_branch_has_no_positions_and_every_size_is_its_own():
-    branch = Branch(1, 8, (8, 8, 8), None, norm_layer("batch", 2), turn=True).eval()
+    branch = Branch(1, 8, (16, 16, 16), None, norm_layer("batch", 2), turn=True).eval()
     assert not [name for name, _ in branch.named_parameters() if "positions" in name]
     with torch.no_grad():
         for size in (16, 32):
-            assert branch(torch.rand(1, 1, size, size)).shape == (1, 8, size, size)
+            assert branch(torch.rand(1, 1, size, size)).shape == (1, 16, size, size)
 
 
 def test_each_place_takes_from_its_own_line_with_sigmoid_weights():
