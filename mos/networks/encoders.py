@@ -111,7 +111,7 @@ def check_any_size(network: nn.Module, plan: Plan, name: str) -> None:
     shapes = copy.deepcopy(network).to("meta").eval()
     try:
         with torch.no_grad():
-            for size in ((64, 64), (96, 160)):
+            for size in ((128, 128), (160, 224)):  # PAN pools smaller ones away
                 shapes(torch.empty(1, plan.in_channels, *size, device="meta"))
     except NotImplementedError:
         return  # a layer that cannot tell shapes without numbers

@@ -51,8 +51,6 @@ def plan_of(name: str, dims: int, *, in_channels: int = 1, label_count: int = 2,
 
 def small_encoder(name: str) -> str | None:
     """timm's ResNet for tests, of half a million parameters, where the default one is a ResNet or Res2Net."""
-    if name == "pan":
-        return "resnet18"  # its pyramid pools three times more than the smallest one has pixels for
     return (
         "test_resnet" if (NETWORKS[name].encoder or "").startswith(("resnet", "res2net")) else None
     )
