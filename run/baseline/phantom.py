@@ -1,7 +1,6 @@
 """The named sets of the built-in phantom, written as dataset files when a run first asks for them."""
 
 import os
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -9,39 +8,18 @@ from typing import Any
 
 import numpy as np
 
+from mos.built_in import ensure_built_in
 from mos.data.phantom import LABELS, VERSION, WORLDS, Volume, make_volume, patient_phases
 from mos.data.write import PreparedSet, deal_rows, write_bundle
 from mos.engine.progress import progress
-from mos.errors import BadInput
-from mos.folders import dataset_path
 from mos.io.prepare import Preparation
 from run.baseline.model_arguments import TASK
 from run.baseline.phantom_sets import PHANTOM_SETS
 
 
 def ensure(name: str) -> Path | None:
-    """Makes the dataset file of a phantom set if it is not there yet.
-
-    The file appears whole or not at all; two processes that make it at once write the same voxels.
-
-    Returns:
-        The file, or None when the name is no phantom's (it does not begin with `phantom-`, or it is there
-        already and none of ours).
-
-    Raises:
-        BadInput: a phantom that does not exist, or the file cannot be written.
-    """
-    if name != "phantom" and not name.startswith("phantom-"):
-        return None
-    path = dataset_path(TASK, name)
-    if name not in PHANTOM_SETS and path.exists():
-        return None  # made by others of it: `phantom-pseudo-corrected`
-    if name not in PHANTOM_SETS:
-        raise BadInput(f"dataset {name!r}: no such phantom; there are: {', '.join(PHANTOM_SETS)}")
-    if not path.exists():
-        print(f"making the built-in dataset {name} (once): {path}", file=sys.stderr, flush=True)
-        _write(name, path)
-    return path
+    """Makes the dataset file of a phantom set if it is not there yet; see `ensure_built_in`."""
+    return ensure_built_in(TASK, name, PHANTOM_SETS, _write)
 
 
 def phantom_cases(name: str) -> list[tuple[str, str]]:

@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import os
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -12,14 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
+from mos.built_in import ensure_built_in
 from mos.data.landmark_write import PreparedLandmarks, write_landmarks
 from mos.data.phantom_head import NAMES, VERSION, Head, make_head
 from mos.data.points import to_stored
 from mos.data.split import split_patients
 from mos.engine.progress import progress
-from mos.errors import BadInput
 from mos.files import atomic_path, write_json, write_text
-from mos.folders import dataset_path
 from mos.io.fit_picture import PicturePreparation, prepare_picture
 
 TASK = "landmark"
@@ -48,28 +46,8 @@ PHANTOM_SETS: dict[str, PhantomSet] = {
 
 
 def ensure(name: str) -> Path | None:
-    """Makes the dataset file of a phantom set if it is not there yet.
-
-    The file appears whole or not at all; two processes that make it at once write the same pixels.
-
-    Returns:
-        The file, or None when the name is no phantom's (it does not begin with `phantom-`, or it is there
-        already and none of ours).
-
-    Raises:
-        BadInput: a phantom that does not exist, or the file cannot be written.
-    """
-    if name != "phantom" and not name.startswith("phantom-"):
-        return None
-    path = dataset_path(TASK, name)
-    if name not in PHANTOM_SETS and path.exists():
-        return None
-    if name not in PHANTOM_SETS:
-        raise BadInput(f"dataset {name!r}: no such phantom; there are: {', '.join(PHANTOM_SETS)}")
-    if not path.exists():
-        print(f"making the built-in dataset {name} (once): {path}", file=sys.stderr, flush=True)
-        _write(name, path)
-    return path
+    """Makes the dataset file of a phantom set if it is not there yet; see `ensure_built_in`."""
+    return ensure_built_in(TASK, name, PHANTOM_SETS, _write)
 
 
 def phantom_heads(name: str, count: int = 0) -> list[tuple[str, Head]]:
