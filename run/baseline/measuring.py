@@ -17,7 +17,7 @@ from mos.networks.plan import Plan
 from mos.networks.table import NETWORKS
 
 _REPEATS = 3
-# Imported once, before any process that measures is forked off.
+# Imported before any process that measures is forked off: a library's own memory is not a network's.
 _PRELOADED = ["run.baseline.measuring", "mos.networks.smp_nets", "mos.networks.monai_nets"]
 
 
@@ -67,10 +67,7 @@ def measured(options: Any, wanted: Sequence[tuple[str, int]]) -> Iterator[Cost]:
         )
         for name, dims in wanted
     ]
-    if len(jobs) == 1:
-        yield measure(jobs[0])
-        return
-    # A process for each: the most memory a process ever used cannot be taken back.
+    # A process even for one: the most memory this process ever used would hide what the network uses.
     with context.Pool(1, maxtasksperchild=1) as pool:
         yield from pool.imap(measure, jobs, chunksize=1)
 
