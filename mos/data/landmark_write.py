@@ -1,8 +1,6 @@
 """Puts prepared images and points together as a dataset file and writes it, whole or not at all."""
 
 import json
-import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from mos import __version__
+from mos.data.manifest import created_by
 from mos.data.points import on_image
-from mos.data.write import need_room
-from mos.files import atomic_path, sweep_temporaries
+from mos.data.write import save_dataset
 
 FORMAT = 1
 
@@ -44,7 +41,7 @@ def write_landmarks(
     name: str,
     command: Sequence[str] | None = None,
 ) -> Path:
-    """Writes one dataset file through a temporary name; what killed processes left there goes first.
+    """Writes one dataset file, see `mos.data.write.save_dataset`.
 
     Args:
         path: the `.pt` file.
@@ -74,15 +71,8 @@ def write_landmarks(
         "swap": [list(pair) for pair in prepared.swap],
         "preparation": dict(prepared.preparation),
         "cases": {split: [prepared.cases[row] for row in rows] for split, rows in parts.items()},
-        "created": {
-            "mos": __version__,
-            "command": list(sys.argv if command is None else command),
-            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        },
+        "created": created_by(command),
     }
     content["manifest"] = json.dumps(manifest, allow_nan=False, ensure_ascii=False)
-    sweep_temporaries(path.parent)
-    need_room(path, sum(v.nbytes for v in content.values() if isinstance(v, torch.Tensor)))
-    with atomic_path(path) as temporary:
-        torch.save(content, temporary)
+    save_dataset(path, content)
     return path

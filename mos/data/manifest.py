@@ -50,13 +50,18 @@ def make_manifest(
         "preparation": dict(preparation),
         "cases": {key: list(part) for key, part in cases.items()},
         "train2d": [[int(row), int(index)] for row, index in train2d],
-        "created": {
-            "mos": __version__,
-            "command": list(sys.argv if command is None else command),
-            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        },
+        "created": created_by(command),
     }
     return json.dumps(manifest, allow_nan=False, ensure_ascii=False)
+
+
+def created_by(command: Sequence[str] | None = None) -> dict[str, Any]:
+    """Which MOS made a file, by which command (None: this process's own), and when (UTC)."""
+    return {
+        "mos": __version__,
+        "command": list(sys.argv if command is None else command),
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
 
 
 def labelled_slices(volumes: np.ndarray) -> list[tuple[int, int]]:

@@ -62,7 +62,7 @@ def write_bundle(
     name: str,
     command: Sequence[str] | None = None,
 ) -> Path:
-    """Writes one dataset file through a temporary name; what killed processes left there goes first.
+    """Writes one dataset file, see `save_dataset`.
 
     Args:
         path: the `.pt` file.
@@ -104,12 +104,23 @@ def write_bundle(
         command=command,
         about=prepared.about,
     )
+    save_dataset(path, content)
+    return path
+
+
+def save_dataset(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes the dictionary of a dataset file through a temporary name; what killed processes left goes first.
+
+    Raises:
+        BadInput: the disk is full (nothing half-written stays), or the folder cannot be written to.
+    """
+    import torch
+
     sweep_temporaries(path.parent)
     need = sum(value.nbytes for value in content.values() if isinstance(value, torch.Tensor))
     need_room(path, need)
     with atomic_path(path) as temporary:
-        torch.save(content, temporary)
-    return path
+        torch.save(dict(content), temporary)
 
 
 def need_room(path: Path, need: int) -> None:
