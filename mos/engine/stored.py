@@ -1,15 +1,24 @@
 """Stored epochs and what to compute them with again: the same for every task."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from mos.engine.checkpoint import stored_epochs
 from mos.engine.device import Machine, choose_machine
 from mos.errors import BadInput
-from mos.folders import WEIGHTS, epoch_folder
+from mos.folders import WEIGHTS, dataset_path, epoch_folder
 from mos.options import TrainingOptions
+
+
+class Bundle(Protocol):
+    """An opened dataset file, of whichever task."""
+
+    path: Path
+
+
+B = TypeVar("B", bound=Bundle)
 
 
 def stored_epoch(run: Path, wanted: str) -> Path:
@@ -53,3 +62,46 @@ def machine_for(options: Any, trained: TrainingOptions, record: Mapping[str, Any
         )
         wanted = "fp32"
     return dataclasses.replace(machine, precision=wanted)
+
+
+def dataset_file(task: str, record: Mapping[str, Any], ensure: Callable[[str], object]) -> Path:
+    """The main dataset file of a run: where datasets live now, or else where the run found it.
+
+    Args:
+        record: of the stored run.
+        ensure: makes the set of a name, where it is a built-in one and not there yet.
+    """
+    about = record.get("dataset") or {}
+    name = str(about.get("name") or record.get("setting") or "")
+    ensure(name)
+    path, recorded = dataset_path(task, name), Path(about.get("path") or "")
+    return recorded if not path.exists() and recorded.is_file() else path
+
+
+def refuse_changed(
+    bundle: B, run: Path, record: Mapping[str, Any], content_hash: Callable[[B], str]
+) -> None:
+    """Refuses a dataset file that holds something else than when the run was trained on it.
+
+    Raises:
+        BadInput: its content hash is not the one in the run's record.
+    """
+    expected = (record.get("dataset") or {}).get("sha256")
+    if expected and _hash_of(bundle, content_hash) != expected:
+        raise BadInput(
+            f"{bundle.path}: has changed since {run} was trained on it (another content hash than in "
+            "run.json), so new scores could not stand beside the old ones. Put the old file back, or build "
+            "it again as it was"
+        )
+
+
+def _hash_of(bundle: B, content_hash: Callable[[B], str]) -> str:
+    """The content hash; runs on one file read it once."""
+    stat = bundle.path.stat()
+    key = (bundle.path, stat.st_mtime_ns, stat.st_size)
+    if key not in _HASHES:
+        _HASHES[key] = content_hash(bundle)
+    return _HASHES[key]
+
+
+_HASHES: dict[tuple[Path, int, int], str] = {}

@@ -12,10 +12,11 @@ from mos.data.bundle import Bundle, content_hash, open_bundle
 from mos.engine.checkpoint import load_weights
 from mos.engine.device import Machine
 from mos.engine.record import read_record
+from mos.engine.stored import dataset_file, refuse_changed
 from mos.engine.stored import machine_for as machine_for, stored_epoch as stored_epoch
 from mos.engine.task import Batch, Dataset, Scores, Task
 from mos.errors import BadInput
-from mos.folders import RUN_RECORD, dataset_path
+from mos.folders import RUN_RECORD
 from mos.metrics.tolerance import parse_tolerances
 from run.baseline.labels import Labels
 from run.baseline.model_arguments import TASK, ModelArguments
@@ -84,37 +85,12 @@ def load_network(stored: StoredRun, epoch: Path, machine: Machine) -> nn.Module:
 def open_dataset(stored: StoredRun) -> Bundle:
     """The main dataset file of the run, made sure to be the one it was trained on.
 
-    It is looked for where datasets live now, then where the run found it.
-
     Raises:
         BadInput: it is missing, broken, or its content has changed since.
     """
-    about = stored.record.get("dataset") or {}
-    name = about.get("name") or stored.options.train_dataset
-    ensure(name)
-    path, recorded = dataset_path(TASK, name), Path(about.get("path") or "")
-    if not path.exists() and recorded.is_file():
-        path = recorded
-    bundle = open_bundle(path)
-    if about.get("sha256") and _hash_of(bundle) != about["sha256"]:
-        raise BadInput(
-            f"{path}: has changed since {stored.folder} was trained on it (another content hash than in "
-            "run.json), so new scores could not stand beside the old ones. Put the old file back, or build "
-            "it again as it was"
-        )
+    bundle = open_bundle(dataset_file(TASK, stored.record, ensure))
+    refuse_changed(bundle, stored.folder, stored.record, content_hash)
     return bundle
-
-
-def _hash_of(bundle: Bundle) -> str:
-    """The content hash; runs on one file read it once."""
-    stat = bundle.path.stat()
-    key = (bundle.path, stat.st_mtime_ns, stat.st_size)
-    if key not in _HASHES:
-        _HASHES[key] = content_hash(bundle)
-    return _HASHES[key]
-
-
-_HASHES: dict[tuple[Path, int, int], str] = {}
 
 
 def scoring_task(

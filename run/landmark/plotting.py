@@ -1,12 +1,12 @@
 """The test cases of stored runs with the points that were predicted when they were scored, and their figures."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mos.data.landmark_bundle import LandmarkBundle, landmark_hash, open_landmarks
+from mos.data.landmark_bundle import LandmarkBundle
 from mos.data.points import to_stored
 from mos.engine.checkpoint import load_table
 from mos.engine.lock import RunLock
@@ -14,13 +14,13 @@ from mos.engine.progress import progress
 from mos.engine.record import read_record
 from mos.errors import BadInput
 from mos.files import sweep_temporaries
-from mos.folders import BEST, dataset_path, epoch_folder, epoch_number, metric_file
+from mos.folders import BEST, epoch_folder, epoch_number, metric_file
 from mos.report.figure_case import FOLDER as FIGURES
 from mos.report.figure_points import PointPlan, write_point_figures
 from mos.report.named_runs import named_runs
 from mos.report.point_images import FOLDER, PointImages, write_point_images
 from run.landmark.model_arguments import TASK
-from run.landmark.phantom import ensure
+from run.landmark.stored import open_dataset
 
 
 def plot_runs(options: Any) -> list[str]:
@@ -90,7 +90,7 @@ def store_points(run: Path, epoch: Path, cases: Collection[str] | None = None) -
     if unknown := sorted(set(cases or ()) - set(listed)):
         shown = ", ".join(listed[:6]) + (f" and {len(listed) - 6} more" if len(listed) > 6 else "")
         raise BadInput(f"case {unknown[0]!r}: is no test case of {run}; those are {shown}")
-    bundle = _open_dataset(run, record)
+    bundle = open_dataset(run, record)
     rows = {case.id: row for row, case in enumerate(bundle.cases["test"])}
     sweep_temporaries(epoch / FOLDER)
     paths = []
@@ -134,23 +134,6 @@ def _images(
         setting=run.resolve().parent.name.removeprefix(f"{TASK}-"),
         epoch=epoch_number(epoch),
     )
-
-
-def _open_dataset(run: Path, record: Mapping[str, Any]) -> LandmarkBundle:
-    """The dataset file of a run, where datasets live now or where the run found it."""
-    about = record.get("dataset") or {}
-    name = str(about.get("name") or record.get("setting") or "")
-    ensure(name)
-    path, recorded = dataset_path(TASK, name), Path(about.get("path") or "")
-    if not path.exists() and recorded.is_file():
-        path = recorded
-    bundle = open_landmarks(path)
-    if about.get("sha256") not in (None, "", landmark_hash(bundle)):
-        raise BadInput(
-            f"{path}: has changed since {run} was scored on it (another content hash than in run.json); put "
-            "the old file back, or build it again as it was"
-        )
-    return bundle
 
 
 def _draw(run: Path, epoch: Path, paths: list[Path], options: Any) -> None:

@@ -81,7 +81,8 @@ def _score_run(stored: StoredRun, options: Any, outcome: Outcome) -> None:
                 _complete(path, outcome)
     if not todo:
         return
-    bundle, machine = open_dataset(stored), machine_for(options, stored.options, stored.record)
+    bundle = open_dataset(stored.folder, stored.record)
+    machine = machine_for(options, stored.options, stored.record)
     size = stored.options.size_for(bundle.size)
     for folder in progress(list(todo), total=len(todo), title=stored.folder.name):
         task = Task(

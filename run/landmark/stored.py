@@ -13,8 +13,9 @@ from mos.data.points import swap_order
 from mos.engine.checkpoint import load_weights
 from mos.engine.device import Machine
 from mos.engine.record import read_record
+from mos.engine.stored import dataset_file, refuse_changed
 from mos.errors import BadInput
-from mos.folders import RUN_RECORD, dataset_path
+from mos.folders import RUN_RECORD
 from run.landmark.model_arguments import TASK, ModelArguments
 from run.landmark.phantom import ensure
 from run.landmark.task import build_network
@@ -85,25 +86,12 @@ def load_network(stored: StoredRun, epoch: Path, machine: Machine) -> nn.Module:
     return network.to(machine.device).eval()
 
 
-def open_dataset(stored: StoredRun) -> LandmarkBundle:
-    """The dataset file of the run, made sure to be the one it was trained on.
-
-    It is looked for where datasets live now, then where the run found it.
+def open_dataset(run: Path, record: Mapping[str, Any]) -> LandmarkBundle:
+    """The dataset file of a run, made sure to be the one it was trained on.
 
     Raises:
         BadInput: it is missing, broken, or its content has changed since.
     """
-    about = stored.record.get("dataset") or {}
-    name = str(about.get("name") or stored.options.train_dataset)
-    ensure(name)
-    path, recorded = dataset_path(TASK, name), Path(about.get("path") or "")
-    if not path.exists() and recorded.is_file():
-        path = recorded
-    bundle = open_landmarks(path)
-    if about.get("sha256") not in (None, "", landmark_hash(bundle)):
-        raise BadInput(
-            f"{path}: has changed since {stored.folder} was trained on it (another content hash than in "
-            "run.json), so new scores could not stand beside the old ones. Put the old file back, or build "
-            "it again as it was"
-        )
+    bundle = open_landmarks(dataset_file(TASK, record, ensure))
+    refuse_changed(bundle, run, record, landmark_hash)
     return bundle
