@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,20 +24,25 @@ SECONDS = 900
 _KEPT = ("LANG", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "SYSTEMROOT")
 
 
-def check_package(folder: Path, tolerance: float, device: str, threads: int = 0) -> str:
+def check_package(
+    folder: Path, tolerance: float, device: str, threads: int = 0, *, install: bool = False
+) -> str:
     """Runs a package on its example.
 
-    A copy runs in a temporary folder, with the interpreter of this process in isolated mode (`-I`: no
-    PYTHONPATH, no user packages, no current folder), a nearly empty environment and no network.
+    A copy runs in a temporary folder, with an interpreter in isolated mode (`-I`: no PYTHONPATH, no user
+    packages, no current folder), a nearly empty environment and no network.
 
     Args:
         tolerance: pixels by which a point may differ.
+        install: run with nothing but what the package's requirements install; else with the packages of
+            this process.
 
     Returns:
         What differs, in a sentence; "" where nothing does.
 
     Raises:
-        BadInput: the package lacks a file, or its weights are others than it was made with.
+        BadInput: the package lacks a file, its weights are others than it was made with, or its
+            requirements cannot be installed.
     """
     record = read_package(folder)
     _check_files(folder, record)
@@ -49,12 +55,13 @@ def check_package(folder: Path, tolerance: float, device: str, threads: int = 0)
         (root / "package" / EXAMPLE).rename(root / "input" / Path(EXAMPLE).name)
         shutil.rmtree(root / "package" / Path(EXAMPLE).parent)  # the answer is not to be seen
         output = root / "output" / "orthodontic-landmarks.json"
+        python = _fresh_python(root) if install else sys.executable
         environ = {key: os.environ[key] for key in _KEPT if key in os.environ}
         environ |= {"PATH": "/usr/bin:/bin", "HOME": str(root / "elsewhere")}
         environ |= {"MOS_PACKAGE_INPUT": str(root / "input"), "MOS_PACKAGE_OUTPUT": str(output)}
         environ |= {"MOS_PACKAGE_DEVICE": device, "MOS_PACKAGE_THREADS": str(threads)}
         environ |= {"TMPDIR": str(root / "elsewhere")}
-        program = [sys.executable, "-I", "-B", package_guard.__file__]
+        program = [python, "-I", "-B", package_guard.__file__]
         done = subprocess.run(
             [*cut, *program, str(root / "package" / "process.py")],
             cwd=root / "elsewhere",
@@ -69,6 +76,24 @@ def check_package(folder: Path, tolerance: float, device: str, threads: int = 0)
             last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
             return f"process.py ended with {done.returncode}: {last.removeprefix('error: ')}"
         return difference(_read(folder / EXPECTED), _read(output), tolerance)
+
+
+def _fresh_python(root: Path) -> str:
+    """The interpreter of a new environment with what the package in `root` requires."""
+    import venv
+
+    print("installing the package's requirements into an environment of its own", flush=True)
+    has_pip = find_spec("pip") is not None  # an environment made by uv has none
+    venv.create(root / "environment", with_pip=not has_pip)
+    python = str(root / "environment" / "bin" / "python")
+    pip = [sys.executable, "-m", "pip", "--python", python] if has_pip else [python, "-m", "pip"]
+    words = ["install", "--quiet", "--disable-pip-version-check", "-r"]
+    words += [str(root / "package" / "requirements.txt")]
+    done = subprocess.run([*pip, *words], capture_output=True, text=True)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["pip said nothing"])[-1]
+        raise BadInput(f"the requirements.txt of the package cannot be installed: {last}")
+    return python
 
 
 def difference(expected: Mapping[str, Any], found: Mapping[str, Any], tolerance: float) -> str:

@@ -115,6 +115,17 @@ def test_missing_and_exchanged_weights_are_named(copied):
         package.main(["--check", str(copied.parent)])
 
 
+def test_a_package_is_checked_with_what_it_requires_and_nothing_else(copied, capsys):
+    check = ["--check", str(copied), "--install", "true", *CPU]
+    requirements = copied / "requirements.txt"
+    requirements.write_text("# nothing: this test installs nothing\n")
+    assert package.main(check) == 1
+    assert "process.py ended with 1: ModuleNotFoundError" in capsys.readouterr().err
+    requirements.write_text("./gone-1.0-py3-none-any.whl\n")
+    with pytest.raises(BadInput, match="cannot be installed: .*gone-1.0"):
+        package.main(check)
+
+
 def _guarded(tmp_path, text):
     (tmp_path / "process.py").write_text(text)
     words = [sys.executable, "-I", package_guard.__file__, str(tmp_path / "process.py")]

@@ -50,6 +50,11 @@ class Options:
     tolerance: float = option(
         0.5, "pixels of the picture by which a point may differ from the stored answer"
     )
+    install: bool = option(
+        False,
+        "first install the package's requirements.txt into a fresh environment, with pip and so over the network, "
+        "and run in that one as a container would; false: run with the packages of this environment",
+    )
     device: str = option("auto", "auto, cpu, cuda or cuda:1", group="Both")
     threads: int = option(0, "CPU threads; 0: all cores")
 
@@ -86,7 +91,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from run.landmark.package_check import check_package
 
     place = {"device": options.device, "threads": options.threads}
-    wrong = check_package(Path(options.check_folder), options.tolerance, **place)
+    folder = Path(options.check_folder)
+    wrong = check_package(folder, options.tolerance, install=options.install, **place)
     if wrong:
         print(f"error: {options.check_folder}: {wrong}", file=sys.stderr)
         return 1
