@@ -8,7 +8,6 @@ from functools import partial
 
 from mos.report.cache import Cache
 from mos.report.remembered import remembered
-from mos.report.run_log import log_digest
 from mos.report.run_record import Run
 
 
@@ -36,7 +35,7 @@ def cost_lines(runs: Sequence[Run], cache: Cache | None = None) -> list[CostLine
     found = []
     for (dataset, name), folds in groups.items():
         about = [
-            (run.epochs_done, run.record.get("parameters"), _machine(run), log_digest(run))
+            (run.epochs_done, run.record.get("parameters"), _machine(run), run.log.digest)
             for run in folds
         ]
         make = partial(_line, dataset, name, folds)

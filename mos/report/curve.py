@@ -78,10 +78,11 @@ def score_ends(runs: Sequence[Run], metric: Metric) -> tuple[float, float]:
 
     Of a share a round number below the lowest, and 1; of a distance 0 and the highest.
     """
-    values = []
+    values: list[float] = []
     for run in runs:
-        points = _points(run, "valid", metric.key)
-        values += [y for _, y in points[_skipped(points) :]]
+        # Of the log's head: one changed run of hundreds must not open the lines of all.
+        scores = [float(y) for _, y in sorted(run.log.validated(metric.key).items())]
+        values += scores[_skipped(scores) :]
     if metric.unit:
         return 0.0, max(values, default=1.0)
     return max(0.0, math.floor(min(values, default=0.0) * 10 - 0.5) / 10), 1.0

@@ -68,10 +68,12 @@ def files(collection: Collection, lines: Lines, style: Style) -> list[Written]:
     inputs = collection.made_from()
     if inputs is None:
         return _files(collection, lines, style)
-    # The notices too: some are about a run that is not finished, which no score tells.
+    # The kinds of notices too: some are about a run that is not finished, which no score tells. Their
+    # sentences are not in the tables, and that of a run in training changes with every epoch.
+    kinds = sorted({(notice.dataset, notice.run, notice.kind) for notice in collection.notices})
     kept = collection.cache.remember(
         "latex",
-        [inputs, repr(style), repr(collection.notices)],
+        [inputs, repr(style), repr(kinds)],
         lambda: [[str(w.path), w.text, w.share] for w in _files(collection, lines, style)],
     )
     return [Written(path=PurePosixPath(path), text=text, share=at) for path, text, at in kept]

@@ -18,7 +18,6 @@ from mos.report import arrow
 from mos.report.cache import Cache
 from mos.report.collect import Collection, columns_of
 from mos.report.columns import RUN, case_columns
-from mos.report.run_log import log_digest
 from mos.report.run_record import Run
 
 if TYPE_CHECKING:  # slow to import, and not needed where nothing is new
@@ -45,7 +44,7 @@ def write_cases(output: Path, collection: Collection) -> None:
 def write_epochs(output: Path, collection: Collection) -> None:
     """`epochs.csv` and `epochs.parquet`: the numbers of metric.jsonl, one row per run, stage and epoch."""
     runs = collection.runs
-    inputs = [repr((run.told, run.epoch, log_digest(run))) for run in runs]
+    inputs = [repr((run.told, run.epoch, run.log.digest)) for run in runs]
     meanings = {name: ("", text) for name, text in RUN.items()}
     _write(partial(epoch_table, runs), output / "epochs", meanings, collection.cache, inputs)
 

@@ -25,7 +25,6 @@ from mos.report.page_images import Pictures
 from mos.report.page_text import breakable, fixed, readable
 from mos.report.pair_block import pair_block
 from mos.report.remembered import to_plain
-from mos.report.run_log import log_digest
 from mos.report.run_record import Run
 from mos.report.zeroshot import ZeroShotLine
 
@@ -140,7 +139,7 @@ def _kept(cache: Cache, what: str, inputs: str, caller: Callable[[], str]) -> Ma
 def _run_inputs(run: Run, notices: Sequence[Notice]) -> str:
     """All that the details of a run show."""
     facts = run.folder, run.epoch, run.chosen_by, run.epochs_done, run.epochs_wanted
-    return repr((facts, log_digest(run), run.told, list(notices)))
+    return repr((facts, run.log.digest, run.told, list(notices)))
 
 
 def _table_inputs(

@@ -14,7 +14,6 @@ from mos.report.metric import Metric, metrics_in
 from mos.report.pivot import Pivot, pivot
 from mos.report.ranking import Ranking
 from mos.report.remembered import remembered
-from mos.report.run_log import log_digest
 from mos.report.run_record import Run
 from mos.report.seeds import Contender, SeedLine
 from mos.report.worst_cases import WorstCase, worst_cases
@@ -79,11 +78,7 @@ def parts(
         runs.sort(key=lambda run: (run.order, run.fold))
         keys = sorted({line.stage for line in overview if line.dataset == name}, key=_stage_order)
         picks = collection.metrics[0]
-        ends = collection.cache.remember(
-            "score ends",
-            [picks.key, *map(log_digest, runs)],
-            lambda: curve.score_ends(runs, picks),
-        )
+        ends = curve.score_ends(runs, picks)
         curves = []
         by_name: dict[str, list[Run]] = {}
         for run in runs:
@@ -135,7 +130,7 @@ def _of_points(collection: Collection, dataset: str, names: Sequence[str]) -> di
 def _panels(
     cache: Cache, folds: Sequence[Run], metric: Metric, ends: Sequence[float]
 ) -> list[curve.Panel]:
-    about = [(run.fold, run.setting, run.epoch, log_digest(run)) for run in folds]
+    about = [(run.fold, run.setting, run.epoch, run.log.digest) for run in folds]
     return remembered(
         cache,
         "curves",

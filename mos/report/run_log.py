@@ -89,12 +89,6 @@ class RunLog(Mapping[str, Lines]):
         return stage in self._head["stages"]
 
 
-def log_digest(run: object) -> str:
-    """The digest of a run's log; of one made up in a test, its text."""
-    log = run.log
-    return log.digest if isinstance(log, RunLog) else repr(log)
-
-
 def read_log(path: Path) -> RunLog:
     """Reads metric.jsonl; raises OSError where it cannot be opened."""
     lines = path.read_bytes().split(b"\n")

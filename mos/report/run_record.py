@@ -6,7 +6,6 @@ import json
 import math
 import os
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -45,7 +44,7 @@ class Run:
     aux: str
     postfix: str
     record: dict
-    log: Mapping[str, dict[int, dict]]  # stage -> epoch -> its last line in metric.jsonl
+    log: RunLog  # stage -> epoch -> its last line in metric.jsonl
     epoch: int | None  # the epoch whose scores are shown
     chosen_by: str  # how that epoch was chosen
     epochs_done: int
