@@ -20,6 +20,7 @@ from run.landmark.cmd import summary
 from tests.report.made_up_landmarks import FOLDS, build_landmark_tree, error_of, write_landmark_run
 from tests.report.made_up_runs import write_metrics
 from tests.report.opened_page import whole
+from tests.report.test_latex_compiled import compiled, complaints, pytestmark as needs_tex
 
 
 @pytest.fixture(scope="module")
@@ -213,3 +214,17 @@ def test_every_column_of_the_data_is_explained(output):
 def test_a_metric_of_segmentation_is_refused(root):
     with pytest.raises(BadInput, match="'dice' is no metric of landmark.*mre, sdr2"):
         summary.main(["--checkpoint_folder", str(root), "--latex_metrics", "dice"])
+
+
+@needs_tex
+def test_the_latex_tables_compile_fit_and_print_landmarks_and_millimetres(output):
+    made = {path.stem for path in (output / "latex" / "heads").iterdir()}
+    kinds = "overview-1 overview-2 labels-mre labels-sdr25 folds-mre pairs-sdr2 ranking-sdr4"
+    assert set(kinds.split()) <= made
+    log, text = compiled(output / "latex", "tables")
+    assert not complaints(log)
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    assert "Network MRE (mm) \u2193 Median (mm)" in lines
+    assert "unet 2.500 \u00b1 0.968 2.500" in lines
+    assert "nasion <i> 3.000 \u00b1 0.500 2.500 \u00b1 0.500" in lines
+    assert any(line.startswith("Network SDR 2 mm \u2191 SDR 2.5 mm") for line in lines)
