@@ -38,6 +38,11 @@ def dataset_path(task: str, name: str) -> Path:
     return dataset_folder(task) / f"{task}-{name}.pt"
 
 
+def dataset_named(task: str, name: str) -> Path:
+    """The dataset file that a user means by a name such as `heart-0`, or by a path."""
+    return Path(name) if name.endswith(".pt") or "/" in name else dataset_path(task, name)
+
+
 def setting_folder(task: str, setting: str) -> Path:
     """`.checkpoint/<task>-<setting>/`: the runs on one main dataset."""
     return checkpoint_root() / f"{task}-{setting}"
@@ -71,11 +76,10 @@ def epoch_numbers(run: Path) -> list[int]:
 def _epochs(run: Path) -> dict[int, str]:
     # The report asks for tens of thousands: `scandir` tells folders without a look at each.
     with os.scandir(run) as entries:
-        matches = ((entry, _EPOCH.fullmatch(entry.name)) for entry in entries)
         return {
             int(match[1]): entry.name
-            for entry, match in matches
-            if match and entry.is_dir(follow_symlinks=False)
+            for entry in entries
+            if (match := _EPOCH.fullmatch(entry.name)) and entry.is_dir(follow_symlinks=False)
         }
 
 

@@ -1,4 +1,4 @@
-"""Arrow arrays of plain values. `pyarrow.array` imports pandas to see whether a list is one of its columns.
+"""Arrow arrays of plain values, and back. `pyarrow.array` imports pandas to see whether a list is one of its columns.
 
 That takes half a second, which is most of what a summary of one new epoch needs.
 """
@@ -14,37 +14,54 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def texts(values: Sequence[str | None]) -> pa.Array:
-    """Texts, null for None."""
+def texts(values: Sequence[str | None], times: Sequence[int] | int = 1) -> pa.Array:
+    """Texts, null for None; `times`: how often each of them stands, behind each other."""
     import pyarrow as pa
 
+    times = np.broadcast_to(np.asarray(times, np.int64), len(values))
     data = [value.encode() if value is not None else b"" for value in values]
-    ends = np.zeros(len(data) + 1, np.int32)
-    np.cumsum([len(one) for one in data], out=ends[1:])
-    parts = pa.py_buffer(ends), pa.py_buffer(b"".join(data)), _known(values)
-    return pa.StringArray.from_buffers(len(data), *parts)
+    ends = np.zeros(int(times.sum()) + 1, np.int32)
+    np.cumsum(np.repeat(np.array([len(one) for one in data], np.int32), times), out=ends[1:])
+    whole = b"".join(one * int(count) for one, count in zip(data, times))
+    parts = pa.py_buffer(ends), pa.py_buffer(whole), _known(values, times)
+    return pa.StringArray.from_buffers(len(ends) - 1, *parts)
 
 
-def numbers(values: Sequence[float | None], kind: type[np.number] = np.float64) -> pa.Array:
-    """float64 or int64, null for None."""
+def numbers(
+    values: Sequence[float | None],
+    kind: type[np.number] = np.float64,
+    times: Sequence[int] | int = 1,
+) -> pa.Array:
+    """float64 or int64, null for None; `times` as of `texts`."""
     import pyarrow as pa
 
-    data = np.array([0 if value is None else value for value in values], kind)
+    times = np.broadcast_to(np.asarray(times, np.int64), len(values))
+    data = np.repeat(np.array([0 if value is None else value for value in values], kind), times)
     type_ = pa.int64() if kind is np.int64 else pa.float64()
-    return pa.Array.from_buffers(type_, len(data), [_known(values), pa.py_buffer(data)])
+    return pa.Array.from_buffers(type_, len(data), [_known(values, times), pa.py_buffer(data)])
 
 
-def integers(values: np.ndarray) -> pa.Array:
-    """An array (n,) of whole numbers as int64."""
+def whole(column: pa.ChunkedArray) -> np.ndarray:
+    """A column of int64 without null as (n,); its own `to_numpy` imports pandas too."""
+    return np.concatenate(
+        [np.frombuffer(c.buffers()[1], np.int64, len(c), 8 * c.offset) for c in column.chunks]
+    )
+
+
+def truths(values: np.ndarray) -> pa.Array:
+    """An array (n,) of bool."""
     import pyarrow as pa
 
-    data = np.ascontiguousarray(values, np.int64)
-    return pa.Array.from_buffers(pa.int64(), len(data), [None, pa.py_buffer(data)])
+    return pa.Array.from_buffers(pa.bool_(), len(values), [None, _bits(values)])
 
 
-def _known(values: Sequence[object]) -> pa.Buffer | None:
+def _known(values: Sequence[object], times: np.ndarray) -> pa.Buffer | None:
     """A bit per value, 1 for one that is there; None where all are."""
+    known = np.array([value is not None for value in values], bool)
+    return None if known.all() else _bits(np.repeat(known, times))
+
+
+def _bits(values: np.ndarray) -> pa.Buffer:
     import pyarrow as pa
 
-    known = np.array([value is not None for value in values], bool)
-    return None if known.all() else pa.py_buffer(np.packbits(known, bitorder="little"))
+    return pa.py_buffer(np.packbits(values, bitorder="little"))

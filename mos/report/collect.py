@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mos import folders
-from mos.report.cache import Cache, digest
+from mos.report.cache import Cache
+from mos.report.cache_key import digest
 from mos.report.comparable import comparison_notices
 from mos.report.metric import Metric, metrics_of, of_points
 from mos.report.notice import Notice
@@ -236,10 +238,7 @@ def _scores(run: Run, problems: list[tuple[str, str]], cache: Cache) -> list[_Sc
         return []
     found = []
     epoch = folders.epoch_folder(run.folder, run.epoch)
-    for path in sorted(epoch.glob("*-metrics.pt")):
-        stage = path.name.removesuffix("-metrics.pt")
-        if stage == "train":
-            continue
+    for path, stage in _metric_files(epoch):
         try:
             read = read_cached(path, run.setting, cache)
             if metrics_of(run.task)[0].key not in read.columns:
@@ -257,6 +256,17 @@ def _scores(run: Run, problems: list[tuple[str, str]], cache: Cache) -> list[_Sc
         else:
             problems.append(("no scores", f"no test scores of epoch {run.epoch}"))
     return found
+
+
+def _metric_files(epoch: Path) -> list[tuple[Path, str]]:
+    """The metric files of an epoch and their stages, sorted, but for training."""
+    ending = "-metrics.pt"
+    try:
+        names = sorted(name for name in os.listdir(epoch) if name.endswith(ending))
+    except OSError:  # training removed it meanwhile, or it may not be read
+        return []
+    stages = [name.removesuffix(ending) for name in names]
+    return [(epoch / name, stage) for name, stage in zip(names, stages) if stage != "train"]
 
 
 def read_cached(path: Path, setting: str, cache: Cache) -> KeptRows:

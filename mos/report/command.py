@@ -4,6 +4,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import mos
@@ -73,11 +74,12 @@ def write_report(options: ReportOptions, task: str, *, example: str, folder: str
         output = folders.summary_folder().absolute() / folder
 
     # numpy and jinja2 are slow to import, and --help needs neither.
-    from mos.report import cache, export, export_analysis, long_form, page, table
+    from mos.report import cache, epoch_files, export, export_analysis, long_form, page, table
     from mos.report.analysis import analyse
     from mos.report.collect import collect, columns_of
     from mos.report.columns import column_frame
     from mos.report.data import as_text
+    from mos.report.lazy import Lazy
     from mos.report.page_images import choose_pictures
     from mos.report.latex import Lines
     from mos.report.zeroshot import zeroshot_lines
@@ -94,10 +96,13 @@ def write_report(options: ReportOptions, task: str, *, example: str, folder: str
     with ThreadPoolExecutor(1) as pool:
         long = [
             pool.submit(long_form.write_cases, output, collection),
-            pool.submit(long_form.write_epochs, output, collection),
+            pool.submit(epoch_files.write_epochs, output, collection.runs, kept),
         ]
-        overview = table.overview(collection)
-        labels, folds = table.per_label(collection), table.per_fold(collection)
+        kept.keep(table.packs(collection))
+        overview, labels, folds = (
+            Lazy(partial(make, collection))
+            for make in (table.overview, table.per_label, table.per_fold)
+        )
         foreign = zeroshot_lines(collection)
         analysis = analyse(collection)
         shown = collection, overview, labels, folds, foreign
@@ -122,10 +127,13 @@ def write_report(options: ReportOptions, task: str, *, example: str, folder: str
         overview=overview, labels=labels, folds=folds, zeroshot=foreign, analysis=analysis
     )
     tables = latex_options.write(output, collection, lines, style)
+    said = collection.remembered_text(
+        "overview text", lambda: export.overview_text(overview, collection.metrics)
+    )
     if trouble := kept.save():
         print(f"note: {trouble}", file=sys.stderr)
 
-    print(export.overview_text(overview, collection.metrics))
+    print(said)
     print()
     if foreign:
         print(export.zeroshot_text(foreign))

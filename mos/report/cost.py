@@ -26,8 +26,8 @@ class CostLine:
     machines: tuple[str, ...]  # where: cost on another machine is another cost
 
 
-def cost_lines(runs: Sequence[Run], cache: Cache | None = None) -> list[CostLine]:
-    """One line per dataset and run name, sorted as the tables are."""
+def cost_lines(runs: Sequence[Run], cache: Cache | None = None, pack: str = "") -> list[CostLine]:
+    """One line per dataset and run name, sorted as the tables are; `pack`: see `Cache.remember`."""
     groups = defaultdict(list)
     for run in sorted(runs, key=lambda run: (run.dataset, run.order, run.fold)):
         groups[run.dataset, run.name].append(run)
@@ -39,7 +39,8 @@ def cost_lines(runs: Sequence[Run], cache: Cache | None = None) -> list[CostLine
             for run in folds
         ]
         make = partial(_line, dataset, name, folds)
-        found.append(remembered(cache, "cost", [repr((dataset, name, about))], make, [CostLine]))
+        inputs = [repr((dataset, name, about))]
+        found.append(remembered(cache, "cost", inputs, make, [CostLine], pack=pack))
     return found
 
 

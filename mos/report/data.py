@@ -68,7 +68,7 @@ def as_text(
 
     parts = [_entries(about)]
     for name, lines in tables.items():
-        parts.append(collection.remembered_text(f"json {name}", partial(_entries, {name: lines})))
+        parts.append(collection.remembered_text(f"json {name}", partial(_entries_of, name, lines)))
     parts += [collection.remembered_text("json analysis", analysed)] if analysis else []
     parts.append(f'"runs": [{", ".join(_run(collection, run) for run in collection.runs)}]')
     parts.append(_entries({"warnings": notices}))
@@ -86,6 +86,10 @@ def _run(collection: Collection, run: Run) -> str:
         [repr((folder, shown)), run.told],
         lambda: _json(value | {"record": run.record}),
     )
+
+
+def _entries_of(name: str, lines: Sequence[Any]) -> str:
+    return _entries({name: list(lines)})
 
 
 def _entries(value: Mapping[str, Any]) -> str:

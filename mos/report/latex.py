@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from mos.report import latex_grid, latex_overview, latex_pairs, latex_ranking, latex_zeroshot, table
 from mos.report.analysis import Analysis, analyse
@@ -10,7 +10,7 @@ from mos.report.collect import Collection
 from mos.report.latex_names import Names
 from mos.report.latex_notes import CASE_OF_POINTS
 from mos.report.latex_style import Style
-from mos.report.latex_table import POINTS_PER_MM, Table, fits, render
+from mos.report.latex_table import Table, fits, render
 from mos.report.latex_text import escape, slugs
 from mos.report.table import Line
 from mos.report.zeroshot import STAGE, ZeroShotLine, zeroshot_lines

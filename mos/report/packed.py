@@ -12,6 +12,7 @@ from mos.report.cache import Cache
 
 _LEVEL = 4  # half the time of the usual 6, a few per cent larger
 _PIECE = 200_000  # characters that are compressed by themselves
+DEFLATED = "deflated"  # what the cache calls compressed pieces
 _HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # of gzip, without a time or a name
 
 
@@ -42,15 +43,18 @@ class Parts:
         self._parts.append(str(html))
         return len(self._parts) - 1
 
-    def packed(self, cache: Cache | None = None) -> str:
+    def packed(self, cache: Cache | None = None, pack: str = "") -> str:
         """All parts so far, a list that scripts open by number; as `packed` would say it.
 
-        Compressed piece by piece, so that what an earlier summary has compressed need not be again.
+        Compressed piece by piece, so that what an earlier summary has compressed need not be again;
+        `pack`: see `Cache.remember`.
         """
         cache = cache or Cache(None)
         pieces = list(self._pieces())
         deflated = b"".join(
-            base64.b64decode(cache.remember_text("deflated", [piece], lambda: _deflated(piece)))
+            base64.b64decode(
+                cache.remember_text(DEFLATED, [piece], lambda: _deflated(piece), pack=pack)
+            )
             for piece in pieces
         )
         check = size = 0

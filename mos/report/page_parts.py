@@ -6,20 +6,17 @@ from typing import Any
 
 from mos.report import curve, export, table
 from mos.report.analysis import Analysis
-from mos.report.cache import Cache
 from mos.report.collect import Collection
 from mos.report.cost import CostLine, cost_lines
 from mos.report.error_curve import ErrorCurve, error_curve
 from mos.report.metric import Metric, metrics_in
 from mos.report.pivot import Pivot, pivot
 from mos.report.ranking import Ranking
-from mos.report.remembered import remembered
 from mos.report.run_record import Run
 from mos.report.seeds import Contender, SeedLine
 from mos.report.worst_cases import WorstCase, worst_cases
 from mos.report.zeroshot import ZeroShotLine
 
-FOLDS = 5  # a dataset is split into five rotations
 STAGE_TITLES = {"test": "Test", "valid": "Validation", "zeroshot": "Zero-shot"}
 
 
@@ -39,15 +36,22 @@ class Stage:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DatasetPart:
-    """One dataset's part of the page."""
+class Dataset:
+    """A dataset by its place on the page."""
 
     number: int  # from 1, names its elements
     name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetPart(Dataset):
+    """One dataset's part of the page."""
+
     stages: list[Stage]
     zeroshot: list[ZeroShotLine]
     zeroshot_metrics: list[Metric]
-    curves: list[tuple[str, list[Run], list[curve.Panel]]]
+    curves: list[tuple[str, list[Run]]]  # name and folds of a run
+    ends: tuple[float, float]  # of the axis of their scores
     runs: list[Run]
     costs: list[CostLine]
     seeds: list[SeedLine]
@@ -61,63 +65,50 @@ class DatasetPart:
         return next((stage for stage in self.stages if stage.key == "test"), None)
 
 
-def parts(
+def datasets(runs: Sequence[Run]) -> list[Dataset]:
+    """The datasets of `runs` in the order of their names."""
+    names = sorted({run.dataset for run in runs})
+    return [Dataset(number=number, name=name) for number, name in enumerate(names, start=1)]
+
+
+def dataset_part(
     collection: Collection,
+    dataset: Dataset,
     overview: Sequence[table.Line],
     per_label: Sequence[table.Line],
     per_fold: Sequence[table.Line],
     zeroshot: Sequence[ZeroShotLine],
     analysis: Analysis | None,
-) -> list[DatasetPart]:
-    """The datasets in the order of their names."""
-    costs = cost_lines(collection.runs, collection.cache)
-    found = []
-    names = sorted({run.dataset for run in collection.runs})
-    for number, name in enumerate(names, start=1):
-        runs = [run for run in collection.runs if run.dataset == name]
-        runs.sort(key=lambda run: (run.order, run.fold))
-        keys = sorted({line.stage for line in overview if line.dataset == name}, key=_stage_order)
-        picks = collection.metrics[0]
-        ends = curve.score_ends(runs, picks)
-        curves = []
-        by_name: dict[str, list[Run]] = {}
-        for run in runs:
-            by_name.setdefault(run.name, []).append(run)
-        for run_name, folds in by_name.items():
-            curves.append((run_name, folds, _panels(collection.cache, folds, picks, ends)))
-        lines = [line for line in zeroshot if line.dataset == name]
-        has_folds = any(run.fold for run in runs)
-        found.append(
-            DatasetPart(
-                number=number,
-                name=name,
-                stages=[
-                    _stage(
-                        key,
-                        name,
-                        overview,
-                        per_label,
-                        per_fold if has_folds else (),
-                        analysis,
-                        collection.metrics,
-                    )
-                    for key in keys
-                ],
-                zeroshot=lines,
-                zeroshot_metrics=_with_gap(lines),
-                curves=curves,
-                runs=runs,
-                costs=[line for line in costs if line.dataset == name],
-                seeds=[one for one in analysis.seeds if one.dataset == name] if analysis else [],
-                rankings=(
-                    [r for r in analysis.rankings if (r.dataset, r.stage) == (name, "test")]
-                    if analysis
-                    else []
-                ),
-                **(_of_points(collection, name, list(by_name)) if collection.of_points else {}),
-            )
-        )
-    return found
+) -> DatasetPart:
+    """One dataset's part of the page, from the tables of all."""
+    name = dataset.name
+    runs = [run for run in collection.runs if run.dataset == name]
+    runs.sort(key=lambda run: (run.order, run.fold))
+    by_name: dict[str, list[Run]] = {}
+    for run in runs:
+        by_name.setdefault(run.name, []).append(run)
+    mine = [line for line in zeroshot if line.dataset == name]
+    folds = per_fold if any(run.fold for run in runs) else ()
+    keys = sorted({line.stage for line in overview if line.dataset == name}, key=_stage_order)
+    tables = overview, per_label, folds
+    return DatasetPart(
+        number=dataset.number,
+        name=name,
+        stages=[_stage(key, name, *tables, analysis, collection.metrics) for key in keys],
+        zeroshot=mine,
+        zeroshot_metrics=_with_gap(mine),
+        curves=list(by_name.items()),
+        ends=curve.score_ends(runs, collection.metrics[0]),
+        runs=runs,
+        costs=cost_lines(runs, collection.cache, name),
+        seeds=[one for one in analysis.seeds if one.dataset == name] if analysis else [],
+        rankings=(
+            [r for r in analysis.rankings if (r.dataset, r.stage) == (name, "test")]
+            if analysis
+            else []
+        ),
+        **(_of_points(collection, name, list(by_name)) if collection.of_points else {}),
+    )
 
 
 def _of_points(collection: Collection, dataset: str, names: Sequence[str]) -> dict[str, Any]:
@@ -125,19 +116,6 @@ def _of_points(collection: Collection, dataset: str, names: Sequence[str]) -> di
     rows = collection.rows
     tested = rows[(rows["dataset"] == dataset) & (rows["stage"] == "test")]
     return {"errors": error_curve(tested, names), "worst": worst_cases(tested)}
-
-
-def _panels(
-    cache: Cache, folds: Sequence[Run], metric: Metric, ends: Sequence[float]
-) -> list[curve.Panel]:
-    about = [(run.fold, run.setting, run.epoch, run.log.digest) for run in folds]
-    return remembered(
-        cache,
-        "curves",
-        [repr((about, metric.key, *ends))],
-        lambda: curve.panels(folds, metric, tuple(ends)),
-        [curve.Panel, curve.Series],
-    )
 
 
 def best_contender(part: DatasetPart, contenders: Sequence[Contender]) -> str | None:

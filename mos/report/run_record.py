@@ -202,12 +202,13 @@ def _choose_epoch(
     metric = metrics_of(task)[0]
     sign = 1 if metric.higher_is_better else -1
     stored = set(epochs)
-    scores = log.validated(metric.key).items()
-    valid = {epoch: sign * score for epoch, score in scores if epoch in stored}
-    best = max(valid, key=lambda e: (valid[e], e)) if valid else None  # of equals the later one
+    scores = log.validated(metric.key)
+    valid = [(sign * score, epoch) for epoch, score in scores.items() if epoch in stored]
+    highest, best = max(valid) if valid else (-math.inf, None)  # of equals the later one
     linked = _linked_epoch(folder / folders.BEST)
     if linked in stored:
-        if best is not None and valid.get(linked, -math.inf) < valid[best] - 1e-6:
+        of_linked = sign * scores[linked] if linked in scores else -math.inf
+        if best is not None and of_linked < highest - 1e-6:
             problems.append(
                 (
                     "best",

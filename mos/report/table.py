@@ -85,6 +85,16 @@ def per_fold(collection: Collection) -> list[Line]:
     return sorted(lines, key=lambda line: line.order)
 
 
+def packs(collection: Collection) -> list[str]:
+    """Where the cache has what these tables are made of."""
+    return [
+        pack_name(what, repr((dataset, stage, extra)))
+        for dataset, stage in collection.stages
+        for extra in ([], ["label"], ["fold"])
+        for what in ("lines", "describe")
+    ]
+
+
 def _empty(run: Run) -> Line:
     """The line of a run without test scores."""
     names = {key: getattr(run, key) for key in ("network", "tag", "dims", "aux", "postfix")}

@@ -16,8 +16,11 @@ def block(text: str, name: str):
 def whole(path: Path) -> str:
     """The page's document with every part in its place, without its data and script."""
     text = path.read_text()
-    parts = block(text, "parts")
     document = text[: text.index('<script type="application/json" id="run-parts">')]
-    return re.sub(
-        r'data-part="(\d+)"([^>]*)>', lambda part: f"{part[2]}>{parts[int(part[1])]}", document
-    )
+    before, *sections = re.split(r'(?=<section id="dataset-)', document)
+    for number, section in enumerate(sections, start=1):
+        parts = block(text, f"parts-{number}")
+        before += re.sub(
+            r'data-part="(\d+)"([^>]*)>', lambda part: f"{part[2]}>{parts[int(part[1])]}", section
+        )
+    return before

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mos.report import page, table
+from mos.report import page_flags, table
 from mos.report.alike import option_changes
 from mos.report.collect import collect
 from tests.report.made_up_runs import change_record, write_run
@@ -19,7 +19,7 @@ def notices(root, kind):
 def flags(root):
     collection = collect(root, "baseline")
     (line,) = table.overview(collection)
-    return page.Flags(collection.notices)(line)
+    return page_flags.Flags(collection.notices)(line)
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def test_references_cut_by_cropping_are_told_once_for_a_dataset_and_flagged(tmp_
     assert (notice.setting, notice.run) == ("demo-0", "")
     collection = collect(tmp_path, "baseline")
     for line in table.overview(collection):
-        assert "labels cut" in page.Flags(collection.notices)(line)
+        assert "labels cut" in page_flags.Flags(collection.notices)(line)
 
 
 def test_nothing_cut_and_an_older_record_are_not_told(tmp_path, folds):

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ import torch
 from tests.report.made_up_runs import FOLDS, build_tree, change_record, write_metrics, write_run
 
 from mos.report import cache as module
-from mos.report import command
+from mos.report import cache_key, command
 from mos.report.analysis import Analysis, analyse
 from mos.report.cache import Cache
 from mos.report.collect import collect
@@ -138,7 +139,7 @@ def test_other_code_trusts_nothing(tmp_path, monkeypatch):
     path, reads = tmp_path / "a", []
     path.write_bytes(b"one")
     for version in ("old code", "new code", "new code"):
-        monkeypatch.setattr(module, "code_version", lambda: version)
+        monkeypatch.setattr("mos.report.cache_pack.code_version", lambda: version)
         cache = Cache(tmp_path / "kept")
         counted(cache, path, reads)
         cache.save()
@@ -147,15 +148,15 @@ def test_other_code_trusts_nothing(tmp_path, monkeypatch):
 
 def test_the_code_version_knows_the_report_its_templates_and_its_packages(tmp_path, monkeypatch):
     copy = tmp_path / "mos" / "report"
-    shutil.copytree(module.Path(module.__file__).parent, copy)
-    monkeypatch.setattr(module, "__file__", str(copy / "cache.py"))
-    versions = [module.code_version.__wrapped__()]
+    shutil.copytree(Path(cache_key.__file__).parent, copy)
+    monkeypatch.setattr(cache_key, "__file__", str(copy / "cache_key.py"))
+    versions = [cache_key.code_version.__wrapped__()]
     for name in ("rows.py", "templates/page.html.j2", "style.css"):
         with open(copy / name, "a") as file:
             file.write("\n")
-        versions.append(module.code_version.__wrapped__())
-    monkeypatch.setattr(module, "version", lambda name: "0.0")
-    versions.append(module.code_version.__wrapped__())
+        versions.append(cache_key.code_version.__wrapped__())
+    monkeypatch.setattr(cache_key, "version", lambda name: "0.0")
+    versions.append(cache_key.code_version.__wrapped__())
     assert len(set(versions)) == 5
 
 

@@ -130,7 +130,9 @@ def test_a_run_on_other_cases_is_not_marked_as_good_as_the_best(tmp_path):
     change.write_bytes(path.read_bytes())
     collection = collect(root, "baseline")
     lines = table.overview(collection)
-    (part,) = page_parts.parts(collection, lines, [], [], [], analyse(collection))
+    (dataset,) = page_parts.datasets(collection.runs)
+    tables = lines, [], [], [], analyse(collection)
+    part = page_parts.dataset_part(collection, dataset, *tables)
     best = next(line.run for line in lines if "dice" in line.best)
     others = {"unet-3d-none", "unet-3d-mnms"} - {best}
     assert part.test.like_best["dice"] == others

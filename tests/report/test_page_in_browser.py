@@ -196,8 +196,7 @@ PHONE = """new Promise((resolve) => {
 })"""
 
 # Puts all parts in their places, as scrolling through the page would.
-ENTERED = """unpack("parts").then((parts) => {
-  for (const place of document.querySelectorAll("[data-part]")) enterNow(place, parts);
+ENTERED = """Promise.all([...document.querySelectorAll("[data-part]")].map(enter)).then(() => {
   return %s;
 })"""
 

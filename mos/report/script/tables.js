@@ -90,8 +90,13 @@ function hideColumns() {
   }
 }
 
+// What waits to enter the section of `place`, in a block of its own.
+function partsOf(place) {
+  return unpack(`parts-${place.closest("section[data-dataset]").dataset.dataset}`);
+}
+
 function enter(place) {
-  unpack("parts").then((parts) => enterNow(place, parts));
+  return partsOf(place).then((parts) => enterNow(place, parts));
 }
 
 function enterNow(place, parts) {
@@ -127,13 +132,16 @@ for (const place of document.querySelectorAll("[data-part]")) {
   place.style.minHeight = `${place.dataset.height ?? 40}px`;
   watcher.observe(place);
 }
-unpack("parts").then((parts) => {
-  window.addEventListener("beforeprint", () => {
-    for (const place of document.querySelectorAll("[data-part]")) {
-      if (!place.closest("details:not([open])")) enterNow(place, parts);
-    }
+// Printing does not wait, so all is opened beforehand.
+for (const section of document.querySelectorAll("section[data-dataset]")) {
+  partsOf(section).then((parts) => {
+    window.addEventListener("beforeprint", () => {
+      for (const place of section.querySelectorAll("[data-part]")) {
+        if (!place.closest("details:not([open])")) enterNow(place, parts);
+      }
+    });
   });
-});
+}
 document.addEventListener("click", (event) => {
   const button = event.target.closest("thead button");
   if (button) sortBy(button);
