@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mos.data.phantom_anatomy import PHASES, make_body
-from mos.data.phantom_draw import draw_chest, draw_heart, heart_reach, place_heart
+from mos.data.phantom_chest import draw_chest
+from mos.data.phantom_heart import draw_heart, heart_reach, place_heart
 from mos.data.phantom_random import Draw, smooth_noise
 
 _FINE = 2  # in-plane points per voxel and direction

@@ -1,4 +1,4 @@
-"""Draws one thin slice of a phantom body: the signal of every tissue, and the labels of the heart.
+"""Draws the heart in one thin slice of a phantom body: the signal of every tissue, and the labels.
 
 Shapes are signed distances in mm (negative inside), painted from the outside in with edges one
 pixel soft. Fat has a negative signal where the scanner makes fat and water opposed: a voxel that
@@ -12,61 +12,11 @@ import numpy as np
 
 from mos.data.phantom_anatomy import FAT, LV, MYOCARDIUM, RV, Body
 from mos.data.phantom_random import smooth_noise
+from mos.data.phantom_shapes import Signal, paint, polar, ring, smooth_min, wave
 
-Signal = dict[str, float]  # tissue -> signal
 _FAR = np.float32(1e3)
 FAT_REACH = 24.0  # mm from the heart that fat can lie
 SHORTER = 0.13  # of the length at ES
-
-
-def draw_chest(body: Body, signal: Signal, z: float, y: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """What lies around the heart: lungs, chest wall, liver, stomach, spine, aorta.
-
-    Args:
-        z, y, x: positions in mm from the middle of the stack and of the picture; y (h,), x (w,).
-
-    Returns:
-        (h, w) float32 signal.
-    """
-    soft = float(y[1] - y[0]) * 1.5
-    move = body.chest
-    grain = smooth_noise(body.texture, 5.0, z, y, x)
-    vessels = smooth_noise(body.texture, 11.0, z + 40, y, x)
-    y0, x0 = y[:, None], x[None, :]
-    out = signal["lung"] * (1 + 0.5 * grain)
-    _paint(out, (0.95 - vessels) * 5, signal["blood"] * 0.6, soft)
-
-    # Organs under the diaphragm rise into the picture towards the apex (low z).
-    dome = 0.22 * z
-    bump = 4 * smooth_noise(body.texture, 30.0, z, y, x)
-    liver = _ellipse(y0, x0, 101 + dome + 5 * move[0], -56 + 6 * move[1], 80, 98) + bump
-    _paint(out, liver, signal["liver"] * (1 + 0.08 * grain), soft)
-    _paint(out, np.maximum(liver + 8, (0.9 - vessels) * 5), signal["blood"] * 0.75, soft)
-    size = 34 + 5 * float(move[2]) - 0.3 * (z + 20)
-    stomach = _ellipse(y0, x0, 78 + dome + 5 * move[3], 62 + 8 * move[4], 0.7 * size, size) + bump
-    _paint(out, stomach, signal["muscle"], soft)
-    _paint(out, stomach + 4, signal["stomach"] * (1 + 0.25 * vessels), soft)
-    level = y0 - (66 + dome + 8 * move[5])
-    _paint(out, np.maximum(stomach + 5, level), signal["air"], soft)
-
-    spine_y, spine_x = 100 + 4 * float(move[6]), -42 + 8 * float(move[7])
-    disc = _ellipse(y0, x0, spine_y, spine_x, 19, 24) + 0.5 * bump
-    _paint(out, disc - 14, signal["muscle"] * (1 + 0.15 * grain), soft)
-    _paint(out, disc, signal["spine"] * (1 + 0.12 * grain), soft)
-    _paint(out, _ellipse(y0, x0, spine_y, spine_x, 6, 7), signal["stomach"], soft)
-    aorta = _ellipse(y0, x0, 72 + 4 * move[8], -2 + 7 * move[9], 11 + move[10], 12 + move[10])
-    _paint(out, aorta - 1.8, signal["muscle"], soft)
-    _paint(out, aorta, signal["blood"] * 1.02, soft)
-
-    # Chest wall from inside out: muscle with ribs, a sheet of fat, skin, air.
-    depth = _ellipse(y0, x0, 52, -24 + 5 * move[11], 154 + 4 * move[12], 176) + 0.9 * bump
-    _paint(out, -depth - body.skin_fat - 17, signal["muscle"] * (1 + 0.2 * grain), soft)
-    ribs = np.maximum(np.abs(depth + body.skin_fat + 9) - 4.5, (0.2 - vessels) * 9)
-    _paint(out, ribs, signal["spine"] * 0.9, soft)
-    _paint(out, -depth - body.skin_fat, signal["fat"] * (0.95 + 0.06 * grain), soft)
-    _paint(out, -depth - 2, signal["muscle"], soft)
-    _paint(out, -depth, signal["air"], soft)
-    return out
 
 
 @dataclass(frozen=True)
@@ -90,7 +40,7 @@ def place_heart(body: Body, contraction: float, z: float, y: np.ndarray, x: np.n
     sy, sx = body.septum
     u = y[:, None] * np.float32(sy) + x[None, :] * np.float32(sx)
     v = x[None, :] * np.float32(sy) - y[:, None] * np.float32(sx)
-    radius, waves = _polar(u, v)
+    radius, waves = polar(u, v)
     return Place(
         soft=float(y[1] - y[0]),
         y=y[:, None],
@@ -156,15 +106,15 @@ def draw_heart(
     wall = signal["muscle"] * (1 + 0.05 * grain)
     if above.min() < 2 * soft:
         sac, muscle, rv, lv, cavity, scar = _ventricles(body, contraction, t, place)
-        _paint(picture, sac - outer, bright_fat, soft)
-        _paint(picture, sac - fat - body.pericardium, signal["pericardium"], soft)
-        _paint(picture, sac - fat, bright_fat, soft)
-        _paint(picture, muscle, wall, soft)
-        _paint(picture, rv, blood * 0.97, soft)
+        paint(picture, sac - outer, bright_fat, soft)
+        paint(picture, sac - fat - body.pericardium, signal["pericardium"], soft)
+        paint(picture, sac - fat, bright_fat, soft)
+        paint(picture, muscle, wall, soft)
+        paint(picture, rv, blood * 0.97, soft)
         if scar is not None:
             wall = wall + scar * (signal["scar"] - signal["muscle"])
-        _paint(picture, lv, wall, soft)
-        _paint(picture, cavity, blood, soft)
+        paint(picture, lv, wall, soft)
+        paint(picture, cavity, blood, soft)
         _draw_bundles(body, signal, contraction, t, place, rv, cavity, picture)
         labels[(sac < fat) & (muscle > 0)] = FAT
         labels[(rv < 0) & (lv > 0)] = RV
@@ -173,7 +123,7 @@ def draw_heart(
     if above.max() > -soft:
         layer = picture.copy()
         _draw_base(body, place, np.maximum(above, 0), (blood, wall, bright_fat), outer, layer)
-        _paint(picture, -above, layer, soft * 2)
+        paint(picture, -above, layer, soft * 2)
         labels[above > 0] = 0
 
 
@@ -184,7 +134,7 @@ def _ventricles(body: Body, contraction: float, t: float, place: Place):
     if rv is None:
         return lv, lv, np.full_like(lv, _FAR), lv, cavity, scar
     outer = rv - body.rv_wall
-    return _smooth_min(lv, outer, 15.0), np.minimum(lv, outer), rv, lv, cavity, scar
+    return smooth_min(lv, outer, 15.0), np.minimum(lv, outer), rv, lv, cavity, scar
 
 
 def _draw_bundles(body, signal, contraction, t, place, rv, cavity, picture) -> None:
@@ -192,45 +142,30 @@ def _draw_bundles(body, signal, contraction, t, place, rv, cavity, picture) -> N
     soft, rough = place.soft, np.abs(place.grain)
     reach = body.cavity * (1 - body.shortening * contraction)
     for along, across, size in body.papillary if 0.2 < t < 0.72 else ():
-        bump = _ring(place.u, place.v, along * reach, across * reach, size)
+        bump = ring(place.u, place.v, along * reach, across * reach, size)
         bump = np.maximum(bump - 0.25 * size * contraction, cavity + 0.5)
-        _paint(picture, bump, signal["muscle"], soft)
+        paint(picture, bump, signal["muscle"], soft)
     rim = np.maximum(np.maximum(rough * 9 - 1.6, cavity + 1.0), -cavity - 7)
     rim = np.minimum(rim, np.maximum(np.maximum(rough * 9 - 0.9, rv + 1.0), -rv - 9))
-    _paint(picture, rim, signal["muscle"] * 1.6, soft)
+    paint(picture, rim, signal["muscle"] * 1.6, soft)
 
 
 def _draw_base(body: Body, place: Place, height, tissue, outer, layer) -> None:
     """Above the valve plane: atria and great vessels, which look like ventricles and are no label."""
     (blood, wall, fat), size, soft = tissue, body.cavity, place.soft
-    atrium = _ring(place.u, place.v, 0.06 * size, 0.15 * size, size * 1.02 + 0.12 * height)
-    right = _ring(place.u, place.v, 1.75 * size, 0.75 * size, 0.72 * body.rv_width + 2)
-    outflow = _ring(place.u, place.v, 1.45 * size, -size, 15.5 + float(body.chest[13]))
-    root = _ring(place.u, place.v, 0.95 * size, -0.25 * size, 14.0 + float(body.chest[14]))
+    atrium = ring(place.u, place.v, 0.06 * size, 0.15 * size, size * 1.02 + 0.12 * height)
+    right = ring(place.u, place.v, 1.75 * size, 0.75 * size, 0.72 * body.rv_width + 2)
+    outflow = ring(place.u, place.v, 1.45 * size, -size, 15.5 + float(body.chest[13]))
+    root = ring(place.u, place.v, 0.95 * size, -0.25 * size, 14.0 + float(body.chest[14]))
     cuff = np.clip(7.5 - 0.45 * height, 1.8, None)  # the first slices still have a thick ring
     warp = 2.2 * place.swirl
     atrium, right, outflow, root = atrium + warp, right - warp, outflow + warp, root - 0.5 * warp
-    hull = _smooth_min(_smooth_min(atrium - cuff, right, 18), _smooth_min(outflow, root, 12), 16)
-    _paint(layer, hull - outer, fat, soft)
-    _paint(layer, hull - 1, fat, soft)
+    hull = smooth_min(smooth_min(atrium - cuff, right, 18), smooth_min(outflow, root, 12), 16)
+    paint(layer, hull - outer, fat, soft)
+    paint(layer, hull - 1, fat, soft)
     for shape, border in ((right, 2.0), (outflow, 2.6), (atrium, cuff), (root, 2.4)):
-        _paint(layer, shape - border, wall, soft)
-        _paint(layer, shape, blood, soft)
-
-
-def _polar(u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
-    """Radius, and cos and sin of 1, 2, 3 times the angle, by addition theorems."""
-    radius = np.sqrt(u * u + v * v + np.float32(1e-3))
-    c, s = u / radius, v / radius
-    c2, s2 = 2 * c * c - 1, 2 * s * c
-    return radius, (c, s, c2, s2, c2 * c - s2 * s, s2 * c + c2 * s)
-
-
-def _wave(amplitudes: np.ndarray, waves) -> np.ndarray:
-    total = amplitudes[0] * waves[0]
-    for amplitude, wave in zip(amplitudes[1:], waves[1:]):
-        total = total + amplitude * wave
-    return total
+        paint(layer, shape - border, wall, soft)
+        paint(layer, shape, blood, soft)
 
 
 def _profile(t: float) -> float:
@@ -248,13 +183,13 @@ def _left(body: Body, contraction: float, t: float, place: Place):
     outer = math.sqrt(cavity * cavity + area * (1 + 0.1 * contraction))
     tip = 0.75 * body.wall / body.length
     waves = place.waves
-    shape = 1 + _wave(body.outline, waves) - body.flat * np.maximum(waves[0], 0) ** 2
+    shape = 1 + wave(body.outline, waves) - body.flat * np.maximum(waves[0], 0) ** 2
     edge = outer * _profile(t) * shape + min(t, 0.0) * body.length * 0.9
     lv = place.radius - edge
     if t <= tip:
         return lv, np.full_like(lv, _FAR), None
     inner = cavity * _profile((t - tip) / (1 - tip))
-    thickness = (outer * _profile(t) - inner) * (1 + _wave(body.thickness, waves))
+    thickness = (outer * _profile(t) - inner) * (1 + wave(body.thickness, waves))
     scar = None
     if body.group == "infarct" and body.scar[2] < t < body.scar[3]:
         facing = waves[0] * np.float32(body.scar[0]) + waves[1] * np.float32(body.scar[1])
@@ -272,32 +207,7 @@ def _right(body: Body, contraction: float, t: float, place: Place) -> np.ndarray
     width = body.rv_width * (0.15 + 0.85 * rise * (2 - rise)) * (1 - 0.3 * contraction)
     buried = 0.55 * outer
     half, tall = (width + buried) / 2, (0.5 + 0.5 * rise) * (0.93 * outer + 0.22 * width)
-    away, waves = _polar(place.u - (outer + width - half), place.v - body.rv_shift * rise)
+    away, waves = polar(place.u - (outer + width - half), place.v - body.rv_shift * rise)
     # Distance along the ray from the middle of the ellipse.
     edge = 1 / np.sqrt((waves[0] / half) ** 2 + (waves[1] / tall) ** 2)
-    return away - edge * (1 + _wave(body.rv_outline, waves)) + 1.2 * place.grain
-
-
-def _ellipse(y, x, middle_y, middle_x, half_y, half_x) -> np.ndarray:
-    """Distance along the ray to an upright ellipse, mm."""
-    dy, dx = y - np.float32(middle_y), x - np.float32(middle_x)
-    away = np.sqrt(dy * dy + dx * dx + np.float32(1e-3))
-    half_y, half_x = (np.float32(max(float(half), 1.0)) for half in (half_y, half_x))
-    scaled = np.sqrt((dy / half_y) ** 2 + (dx / half_x) ** 2) + np.float32(1e-3)
-    return away - away / scaled
-
-
-def _ring(u, v, middle_u, middle_v, size) -> np.ndarray:
-    du, dv = u - np.float32(middle_u), v - np.float32(middle_v)
-    return np.sqrt(du * du + dv * dv) - size
-
-
-def _smooth_min(a: np.ndarray, b: np.ndarray, reach: float) -> np.ndarray:
-    """Minimum whose corner is filled over `reach` mm (Quilez 2013, polynomial smooth minimum)."""
-    mix = np.clip(0.5 + 0.5 * (b - a) / reach, 0, 1)
-    return b + (a - b) * mix - reach * mix * (1 - mix)
-
-
-def _paint(picture: np.ndarray, distance: np.ndarray, value, soft: float) -> None:
-    """Covers the inside of a shape, in place; the edge is `soft` mm wide."""
-    picture += (value - picture) * np.clip(0.5 - distance / soft, 0, 1)
+    return away - edge * (1 + wave(body.rv_outline, waves)) + 1.2 * place.grain
