@@ -199,7 +199,10 @@ class _PadChannels(nn.Module):
 
 
 def vnet(plan: Plan) -> nn.Module:
-    """Residual stages of 5-wide convolutions with PReLU; the input is added to the 16 features of the first."""
+    """Residual stages of 5-wide convolutions with PReLU; the input is added to the 16 features of the first.
+
+    No norm behind the last 5-wide convolution, as in the authors' prototxt.
+    """
     fitting = next((n for n in (1, 2, 4, 8, 16) if n >= plan.in_channels), None)
     if fitting is None:
         raise BadInput(f"--model vnet: takes up to 16 image channels, here are {plan.in_channels}")
@@ -207,6 +210,12 @@ def vnet(plan: Plan) -> nn.Module:
     for layer in network.modules():
         if isinstance(layer, _DropoutNd):
             layer.p = plan.dropout
+    # MONAI puts a norm on the one map of each label that the logits are made of; the paper has none. There it takes
+    # away how much of the image a label fills, an absent label's map gets the spread of a present one's, and
+    # logits can grow no faster than three numbers do: after 320 steps hardly anything was learnt.
+    last = network.out_tr.conv_block
+    last.conv = type(last.conv)(last.conv.in_channels, plan.label_count, 5, padding=2)
+    del last.adn
     network = _PadChannels(replace_norms(network, plan.norm), fitting - plan.in_channels)
     return _padded(network, plan, 16)
 

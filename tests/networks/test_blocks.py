@@ -61,7 +61,7 @@ def test_squeeze_and_excitation_scales_whole_channels_down():
 
 def test_enets_doubling_puts_values_where_its_halving_took_them_from():
     torch.manual_seed(0)
-    halve, double = Halve(PLAIN, 4, 8, 0.0).eval(), Double(PLAIN, 8, 4, 0.0).eval()
+    halve, double = Halve(PLAIN, 4, 8, 0.0).eval(), Double(PLAIN, 8, 4).eval()
     for block in (halve, double):  # nothing but the pooled values and their way back
         nn.init.zeros_(block.change[6].weight)
     with torch.no_grad():
