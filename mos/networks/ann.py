@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mos.networks.dilated import Features, Segmenter, attend, dilated_encoder, fcn_head
+from mos.networks.dilated import Features, Segmenter, attend, dilated_encoder, side_head
 from mos.networks.layers import Layers
 from mos.networks.plan import Plan
 
@@ -76,8 +76,6 @@ def build(plan: Plan) -> nn.Module:
     """The network: (bs, in_channels, h, w) -> logits (bs, label_count, h, w), any size."""
     layers, encoder = Layers.of(plan), dilated_encoder(plan)
     third, last = encoder.channels[-2:]
-    return Segmenter(
-        encoder,
-        Head(layers, third, last, plan.label_count),
-        fcn_head(layers, third, third // 2, plan.label_count, _DROPOUT),
-    )
+    head = Head(layers, third, last, plan.label_count)
+    side = side_head(layers, encoder, plan.label_count, dropout=_DROPOUT)
+    return Segmenter(encoder, head, side)

@@ -10,7 +10,7 @@ authors' in-place norm has a leaky one; the category-consistent loss of the jour
 import torch
 from torch import Tensor, nn
 
-from mos.networks.dilated import Features, Segmenter, dilated_encoder, fcn_head
+from mos.networks.dilated import Features, Segmenter, dilated_encoder, fcn_head, side_head
 from mos.networks.layers import Layers
 from mos.networks.plan import Plan
 
@@ -78,9 +78,5 @@ class Head(nn.Module):
 def build(plan: Plan) -> nn.Module:
     """The network: (bs, in_channels, h, w) -> logits (bs, label_count, h, w), any size."""
     layers, encoder = Layers.of(plan), dilated_encoder(plan)
-    third, last = encoder.channels[-2:]
-    return Segmenter(
-        encoder,
-        Head(layers, last, plan.label_count),
-        fcn_head(layers, third, third // 2, plan.label_count),
-    )
+    head = Head(layers, encoder.channels[-1], plan.label_count)
+    return Segmenter(encoder, head, side_head(layers, encoder, plan.label_count))

@@ -57,7 +57,7 @@ class Segmenter(nn.Module):
     Args:
         encoder: the image's features.
         head: four feature maps, finest first -> logits (bs, label_count, h', w'), or `Outputs` of them.
-        auxiliary: the third map -> logits, as `fcn_head` makes; None: the paper has none.
+        auxiliary: the third map -> logits, as `side_head` makes; None: the paper has none.
     """
 
     def __init__(self, encoder: Encoder, head: nn.Module, auxiliary: nn.Module | None = None):
@@ -91,6 +91,18 @@ def fcn_head(
         layers.dropout(dropout),
         layers.conv(channels, label_count, 1, bias=True),
     )
+
+
+def side_head(
+    layers: Layers, encoder: Encoder, label_count: int, *, narrower: int = 2, dropout: float = 0.1
+) -> nn.Sequential:
+    """The FCN head on an encoder's third features that is trained beside another head.
+
+    Args:
+        narrower: how many times fewer features than those it has inside.
+    """
+    third = encoder.channels[-2]
+    return fcn_head(layers, third, third // narrower, label_count, dropout)
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mos.networks.dilated import Features, Segmenter, dilated_encoder, fcn_head
+from mos.networks.dilated import Features, Segmenter, dilated_encoder, side_head
 from mos.networks.layers import Layers
 from mos.networks.plan import Plan
 from mos.networks.resize import resize
@@ -106,9 +106,5 @@ class Head(nn.Module):
 def build(plan: Plan) -> nn.Module:
     """The network: (bs, in_channels, h, w) -> logits (bs, label_count, h, w), any size."""
     layers, encoder = Layers.of(plan), dilated_encoder(plan)
-    third = encoder.channels[-2]
-    return Segmenter(
-        encoder,
-        Head(layers, encoder.channels, plan.label_count),
-        fcn_head(layers, third, third // 4, plan.label_count),
-    )
+    head = Head(layers, encoder.channels, plan.label_count)
+    return Segmenter(encoder, head, side_head(layers, encoder, plan.label_count, narrower=4))

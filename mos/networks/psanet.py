@@ -12,7 +12,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from mos.networks.dilated import Features, Segmenter, dilated_encoder, fcn_head
+from mos.networks.dilated import Features, Segmenter, dilated_encoder, fcn_head, side_head
 from mos.networks.layers import Layers
 from mos.networks.plan import Plan
 from mos.networks.resize import resize
@@ -109,12 +109,8 @@ class Head(nn.Module):
 def build(plan: Plan) -> nn.Module:
     """The network: (bs, in_channels, h, w) -> logits (bs, label_count, h, w), any size."""
     layers, encoder = Layers.of(plan), dilated_encoder(plan)
-    third, last = encoder.channels[-2:]
     stride = encoder.strides[-1]
     # Features of a crop lie on the pixels 0, stride, 2 * stride, ... up to its end or just beyond.
     reach = tuple(math.ceil((math.ceil((n - 1) / stride) + 1) / SHRINK) for n in plan.crop_size)
-    return Segmenter(
-        encoder,
-        Head(layers, last, plan.label_count, reach),
-        fcn_head(layers, third, third // 4, plan.label_count),
-    )
+    head = Head(layers, encoder.channels[-1], plan.label_count, reach)
+    return Segmenter(encoder, head, side_head(layers, encoder, plan.label_count, narrower=4))
