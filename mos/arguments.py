@@ -84,6 +84,23 @@ def option(
     return dataclasses.field(default=default, metadata=metadata)
 
 
+def name_leading(argv: Sequence[str] | None, name: str, most: int | None = None) -> list[str]:
+    """The words of a command line, those before the first flag with `--name=` before each.
+
+    So the flag of what a command is about may be left out: `check heart-0`, `re_eval force`.
+
+    Args:
+        argv: None: those of this process.
+        most: so many words at the most; None: all before the first flag.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    for place, word in enumerate(words[:most]):
+        if word.startswith("-"):
+            break
+        words[place] = f"--{name}={word}"  # word for word, so that `parse` counts them right
+    return words
+
+
 def parse(
     options_type: type[T],
     argv: Sequence[str] | None = None,

@@ -6,6 +6,7 @@ from typing import Literal
 from mos.arguments import option
 from mos.errors import BadInput
 from mos.shapes import format_labels, parse_labels
+from mos.stored_options import Precision
 
 FORMATS = ("png", "pdf", "svg")
 
@@ -32,9 +33,9 @@ class FigureArguments:
     dpi: int = option(200, "pixels per inch of PNG, and of pictures in PDF and SVG")
     formats: tuple[str, ...] = option(("png",), "any of png pdf svg")
     device: str = option("auto", "auto, cpu, cuda or cuda:1: where missing predictions are made")
-    precision: str = option(
+    precision: Precision = option(
         "auto",
-        "auto, fp32, bf16 or fp16; auto: as the run was trained, or fp32 where this device cannot",
+        "auto: as the run was trained, or fp32 where this device cannot",
     )
     threads: int = option(0, "CPU threads; 0: all cores")
 
@@ -49,5 +50,3 @@ class FigureArguments:
         wrong = [name for name in self.formats if name not in FORMATS]
         if wrong or not self.formats:
             raise BadInput(f"--formats {' '.join(self.formats)}: needs any of {' '.join(FORMATS)}")
-        if self.precision not in ("auto", "fp32", "bf16", "fp16"):
-            raise BadInput(f"--precision {self.precision}: needs auto, fp32, bf16 or fp16")

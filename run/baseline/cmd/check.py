@@ -1,14 +1,12 @@
 """Says what is in a dataset file, or what is wrong with it."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
-from mos.arguments import option, parse
+from mos.arguments import name_leading, option, parse
 from mos.errors import BadInput, run_main
-from mos.folders import dataset_path
+from mos.folders import dataset_named
 
 TASK = "baseline"
 DESCRIPTION = (
@@ -36,14 +34,9 @@ class Options:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Checks each file; the first words are files even without a flag."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    for place, word in enumerate(words):
-        if word.startswith("-"):
-            break
-        words[place] = f"--file={word}"  # word for word, so that the parser's count stays right
     options: Options = parse(
         Options,
-        words,
+        name_leading(argv, "file"),
         prog=f".scripts/{TASK}/cmd/check",
         description=DESCRIPTION,
     ).options
@@ -52,16 +45,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     broken = []
     for name in options.file:
         try:
-            for line in describe(_path(name), None if options.kind == "auto" else options.kind):
+            for line in describe(
+                dataset_named(TASK, name), None if options.kind == "auto" else options.kind
+            ):
                 print(line)
         except BadInput as error:
             broken.append(str(error))
     if broken:
         raise BadInput("\n".join(broken))
-
-
-def _path(name: str) -> Path:
-    return Path(name) if name.endswith(".pt") or "/" in name else dataset_path(TASK, name)
 
 
 if __name__ == "__main__":

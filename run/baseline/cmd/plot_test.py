@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from mos.arguments import option, parse
 from mos.errors import BadInput, run_main
+from mos.stored_options import RunsOptions, parse_epoch
 from run.baseline.figure_arguments import FigureArguments
 
 DESCRIPTION = (
@@ -18,16 +19,12 @@ DESCRIPTION = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(FigureArguments):
+class Options(FigureArguments, RunsOptions):
     """Which runs, which cases, and what is drawn of them."""
 
-    run: tuple[str, ...] = option(
-        (), "run folders (quote them), or a setting's folder; none: all of .checkpoint"
+    epoch: str = option(
+        "best", "best (by validation), latest, or the number of a stored epoch", parse=parse_epoch
     )
-    setting: tuple[str, ...] = option(
-        (), "all runs on these datasets: acdc-0, or acdc for its folds"
-    )
-    epoch: str = option("best", "best (by validation), latest, or the number of a stored epoch")
     cases: tuple[str, ...] = option((), "ids of test cases; none: all")
     slices: int = option(8, "slices of a case, evenly over the target; 0: all there are")
     sheet_cases: int = option(10, "cases on a sheet; more make several sheets")
@@ -37,8 +34,6 @@ class Options(FigureArguments):
     def check(self) -> None:
         """Raises BadInput for what can be seen without reading runs."""
         super().check()
-        if self.epoch not in ("best", "latest") and not self.epoch.isdecimal():
-            raise BadInput(f"--epoch {self.epoch}: needs best, latest or a number")
         if self.slices < 0:
             raise BadInput(f"--slices {self.slices}: needs 0 (all) or more")
         if self.sheet_cases < 1:

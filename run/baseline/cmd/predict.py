@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from mos.arguments import REQUIRED, option, parse
-from mos.errors import BadInput, run_main
+from mos.errors import run_main
+from mos.stored_options import Precision, need_runs, parse_epoch
 
 DESCRIPTION = (
     "Segment images that have no labels with a run's best epoch, or the mean of several runs. Each image is prepared as the run's dataset "
@@ -33,7 +33,9 @@ class Options:
     )
     output: str = option(REQUIRED, "folder for <image name>.nii.gz and predict.json")
     epoch: str = option(
-        "best", "best (by validation), latest, or the number of a stored epoch; of every run"
+        "best",
+        "best (by validation), latest, or the number of a stored epoch; of every run",
+        parse=parse_epoch,
     )
     flips: bool = option(
         False, "average over flips of the axes that training flipped (--image_flip_axes of the run)"
@@ -46,24 +48,15 @@ class Options:
         "segment again what is in --output already; where that was interrupted, go on without it",
     )
     device: str = option("auto", "auto, cpu, cuda or cuda:1")
-    precision: str = option(
+    precision: Precision = option(
         "auto",
-        "auto, fp32, bf16 or fp16; auto: as the run was trained, or fp32 where this device cannot",
+        "auto: as the run was trained, or fp32 where this device cannot",
     )
     threads: int = option(0, "CPU threads; 0: all cores")
 
     def check(self) -> None:
         """Raises BadInput for what can be seen without reading images."""
-        for run in self.run:
-            if not (Path(run) / "run.json").is_file():
-                raise BadInput(
-                    f"--run {run}: no run.json there; give a run's folder, such as "
-                    "'.checkpoint/baseline-phantom-0/unet-2d-none' (quote it for its brackets and commas)"
-                )
-        if self.epoch not in ("best", "latest") and not self.epoch.isdecimal():
-            raise BadInput(f"--epoch {self.epoch}: needs best, latest or a number")
-        if self.precision not in ("auto", "fp32", "bf16", "fp16"):
-            raise BadInput(f"--precision {self.precision}: needs auto, fp32, bf16 or fp16")
+        need_runs(self.run, "baseline", example="unet-2d-none")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -8,6 +8,7 @@ from typing import Literal
 from mos.arguments import option, parse
 from mos.errors import BadInput, run_main
 from mos.shapes import format_labels, format_numbers, parse_labels, parse_spacing
+from mos.stored_options import Precision, need_runs
 
 DESCRIPTION = (
     "Label cases with the best model by validation dice, let people correct them in ITK-SNAP or 3D Slicer, and "
@@ -65,7 +66,7 @@ class Options:
         1, "so many runs predict together: probabilities averaged, weighted by validation dice"
     )
     device: str = option("auto", "auto, cpu, cuda or cuda:1")
-    precision: str = option("auto", "auto, fp32, bf16 or fp16; auto: as the teacher was trained")
+    precision: Precision = option("auto", "auto: as the teacher was trained")
     threads: int = option(0, "CPU threads; 0: all cores")
 
     batch: int = option(5, "new cases of a batch", group="Correcting (hand_out, take_back)")
@@ -94,19 +95,12 @@ class Options:
         for name, least in (("ensemble", 1), ("batch", 1), ("recheck", 0), ("threads", 0)):
             if getattr(self, name) < least:
                 raise BadInput(f"--{name} {getattr(self, name)}: needs {least} or more")
-        if self.precision not in ("auto", "fp32", "bf16", "fp16"):
-            raise BadInput(f"--precision {self.precision}: needs auto, fp32, bf16 or fp16")
         if self.pseudo_dataset_key in ("valid3d", "test3d"):
             raise BadInput(
                 f"--pseudo_dataset_key {self.pseudo_dataset_key}: validation and test cases get no "
                 "pseudo-labels, since what a network wrote must never be scored against; give crop3d or train3d"
             )
-        for run in self.run:
-            if not (Path(run) / "run.json").is_file():
-                raise BadInput(
-                    f"--run {run}: no run.json there; give a run's folder, such as "
-                    "'.checkpoint/baseline-phantom-0/unet-2d-none' (quote it for its brackets and commas)"
-                )
+        need_runs(self.run, "baseline", example="unet-2d-none")
         if self.corrected and not Path(self.corrected).is_dir():
             raise BadInput(f"--corrected {self.corrected}: no such folder")
 

@@ -1,11 +1,10 @@
 """`cmd/re_eval`: brings the metric files of stored epochs up to date."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from mos.arguments import option, parse
+from mos.arguments import name_leading, option, parse
 from mos.errors import BadInput, run_main
 from mos.metrics.tolerance import parse_tolerances
 from run.baseline.scoring_arguments import ScoringArguments
@@ -45,9 +44,7 @@ class Options(ScoringArguments):
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Scores again what the options name; the first word is the mode even without a flag."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    if words and not words[0].startswith("-"):
-        words[0] = f"--mode={words[0]}"
+    words = name_leading(argv, "mode", most=1)
     score_again(
         parse(Options, words, prog=".scripts/baseline/cmd/re_eval", description=DESCRIPTION).options
     )

@@ -7,6 +7,7 @@ from typing import Literal
 
 from mos.arguments import option, parse
 from mos.errors import BadInput, run_main
+from mos.stored_options import parse_epoch
 from run.baseline.figure_arguments import FigureArguments
 
 DESCRIPTION = (
@@ -70,7 +71,9 @@ class Options(FigureArguments):
     name: str = option("", "file name of the figure; empty: comparison")
     output_folder: str = option("", "where to write; empty: summary/images in .checkpoint")
     predict: bool = option(True, "false: draw only what plot-test has stored")
-    epoch: str = option("best", "best (by validation), latest, or the number of a stored epoch")
+    epoch: str = option(
+        "best", "best (by validation), latest, or the number of a stored epoch", parse=parse_epoch
+    )
 
     def check(self) -> None:
         """Raises BadInput for what can be seen without reading runs."""
@@ -93,8 +96,6 @@ class Options(FigureArguments):
             raise BadInput(f"--width_mm {self.width_mm:g}: needs 20 to 2000")
         if not (self.zoom == -1 or 0 <= self.zoom <= 10):
             raise BadInput(f"--zoom {self.zoom:g}: needs 0 to 10, or -1 for the whole slice")
-        if self.epoch not in ("best", "latest") and not self.epoch.isdecimal():
-            raise BadInput(f"--epoch {self.epoch}: needs best, latest or a number")
         if self.name and not re.fullmatch(r"[\w+=,\[\]-][\w.+=,\[\]-]*", self.name):
             raise BadInput(f"--name {self.name}: needs a plain file name without an ending")
 

@@ -1,12 +1,11 @@
 """Says what is in a dataset file, or what is wrong with it."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from mos.arguments import option, parse
+from mos.arguments import name_leading, option, parse
 from mos.errors import BadInput, run_main
+from mos.folders import dataset_named
 
 TASK = "landmark"
 DESCRIPTION = (
@@ -31,21 +30,18 @@ class Options:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Checks each file; the first words are files even without a flag."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    for place, word in enumerate(words):
-        if word.startswith("-"):
-            break
-        words[place] = f"--file={word}"  # word for word, so that the parser's count stays right
-    prog = f".scripts/{TASK}/cmd/check"
-    options: Options = parse(Options, words, prog=prog, description=DESCRIPTION).options
-    from mos.folders import dataset_path
+    options: Options = parse(
+        Options,
+        name_leading(argv, "file"),
+        prog=f".scripts/{TASK}/cmd/check",
+        description=DESCRIPTION,
+    ).options
     from run.landmark.checking import describe
 
     broken = []
     for name in options.file:
-        is_path = name.endswith(".pt") or "/" in name
         try:
-            for line in describe(Path(name) if is_path else dataset_path(TASK, name)):
+            for line in describe(dataset_named(TASK, name)):
                 print(line)
         except BadInput as error:
             broken.append(str(error))

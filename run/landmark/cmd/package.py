@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from mos.arguments import option, parse
 from mos.errors import BadInput, run_main
 from mos.shapes import format_numbers
+from mos.stored_options import parse_epoch
 from run.landmark.cmd.predict import parse_more_scales
 
 DESCRIPTION = (
@@ -28,7 +29,9 @@ class Options:
     )
     output: str = option("", "the folder to write, a new one")
     epoch: str = option(
-        "best", "best (by validation), latest, or the number of a stored epoch; of every run"
+        "best",
+        "best (by validation), latest, or the number of a stored epoch; of every run",
+        parse=parse_epoch,
     )
     flips: bool = option(
         False, "average over the picture and its mirror image; for runs trained with --image_flip"
@@ -66,8 +69,6 @@ class Options:
             raise BadInput(
                 "say what to do: --run <run> ... --output <new folder>, or --check <folder>"
             )
-        if self.epoch not in ("best", "latest") and not self.epoch.isdecimal():
-            raise BadInput(f"--epoch {self.epoch}: needs best, latest or a number")
         if self.threads < 0:
             raise BadInput(f"--threads {self.threads}: needs 0 or more")
         if not 0 <= self.tolerance < float("inf"):

@@ -6,6 +6,7 @@ from typing import Literal
 
 from mos.arguments import option, parse
 from mos.errors import BadInput, run_main
+from mos.stored_options import RunsOptions, parse_epoch
 
 FORMATS = ("png", "pdf", "svg")
 DESCRIPTION = (
@@ -17,16 +18,12 @@ DESCRIPTION = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(RunsOptions):
     """Which runs, which cases, and what is drawn of them."""
 
-    run: tuple[str, ...] = option(
-        (), "run folders (quote them), or a setting's folder; none: all of .checkpoint"
+    epoch: str = option(
+        "best", "best (by validation), latest, or the number of an epoch", parse=parse_epoch
     )
-    setting: tuple[str, ...] = option(
-        (), "all runs on these datasets: phantom-0, or phantom for its folds"
-    )
-    epoch: str = option("best", "best (by validation), latest, or the number of an epoch")
     cases: tuple[str, ...] = option((), "ids of test cases; none: all")
     names: bool = option(False, "write the names of the points beside their errors")
     colours: Literal["classic", "safe"] = option(
@@ -44,8 +41,6 @@ class Options:
 
     def check(self) -> None:
         """Raises BadInput for what can be seen without reading runs."""
-        if self.epoch not in ("best", "latest") and not self.epoch.isdecimal():
-            raise BadInput(f"--epoch {self.epoch}: needs best, latest or a number")
         if self.channel < 0:
             raise BadInput(f"--channel {self.channel}: needs 0 or more")
         for name in ("case_mm", "sheet_mm"):
@@ -62,14 +57,20 @@ class Options:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Draws what the options name.
+    """Draws what the options name."""
+    plot(
+        parse(
+            Options, argv, prog=".scripts/landmark/cmd/plot-test", description=DESCRIPTION
+        ).options
+    )
+
+
+def plot(options: Options) -> None:
+    """Does it and prints what was done.
 
     Raises:
         BadInput: runs that were named and cannot be drawn, after all others are done.
     """
-    options = parse(
-        Options, argv, prog=".scripts/landmark/cmd/plot-test", description=DESCRIPTION
-    ).options
     from run.landmark.plotting import plot_runs
 
     problems = plot_runs(options)

@@ -8,6 +8,7 @@ from mos.arguments import option, parse
 from mos.errors import BadInput, run_main
 from mos.option_values import REQUIRED
 from mos.shapes import format_numbers
+from mos.stored_options import Precision, parse_epoch
 from run.landmark.model_arguments import parse_scales
 
 DESCRIPTION = (
@@ -41,7 +42,9 @@ class Options:
     )
     names: bool = option(False, "json: the run's names of points instead of 1, 2, ...")
     epoch: str = option(
-        "best", "best (by validation), latest, or the number of a stored epoch; of every run"
+        "best",
+        "best (by validation), latest, or the number of a stored epoch; of every run",
+        parse=parse_epoch,
     )
     flips: bool = option(
         False, "average over the picture and its mirror image; for runs trained with --image_flip"
@@ -56,15 +59,13 @@ class Options:
         "refuse", "pictures that say they must be turned for viewing (EXIF), as in cmd/build"
     )
     device: str = option("auto", "auto, cpu, cuda or cuda:1")
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = option(
+    precision: Precision = option(
         "auto", "auto: as the run was trained, or fp32 where this device cannot"
     )
     threads: int = option(0, "CPU threads; 0: all cores")
 
     def check(self) -> None:
         """Raises BadInput for what can be seen without reading runs."""
-        if self.epoch not in ("best", "latest") and not self.epoch.isdecimal():
-            raise BadInput(f"--epoch {self.epoch}: needs best, latest or a number")
         if self.threads < 0:
             raise BadInput(f"--threads {self.threads}: needs 0 or more")
 

@@ -1,12 +1,12 @@
 """`cmd/re_eval`: brings the metric files of stored landmark runs up to date."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from mos.arguments import option, parse
+from mos.arguments import name_leading, option, parse
 from mos.errors import BadInput, run_main
+from mos.stored_options import Precision, RunsOptions
 
 DESCRIPTION = (
     "Scores stored epochs again, without training. Give the mode first:\n"
@@ -20,22 +20,14 @@ DESCRIPTION = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(RunsOptions):
     """What to score again, and where to compute."""
 
     mode: Literal["", "complete", "normal", "force"] = option(
         "", "complete, normal or force; the flag may be left out"
     )
-    run: tuple[str, ...] = option(
-        (), "run folders (quote them), or a setting's folder; none: all of .checkpoint"
-    )
-    setting: tuple[str, ...] = option(
-        (), "all runs on these datasets: phantom-0, or phantom for its folds"
-    )
     device: str = option("auto", "auto, cpu, cuda or cuda:1")
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = option(
-        "auto", "auto: that of the training, where this device has it"
-    )
+    precision: Precision = option("auto", "auto: that of the training, where this device has it")
     threads: int = option(0, "CPU threads; 0: all cores")
 
     def check(self) -> None:
@@ -48,9 +40,7 @@ class Options:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Scores again what the options name; the first word is the mode even without a flag."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    if words and not words[0].startswith("-"):
-        words[0] = f"--mode={words[0]}"
+    words = name_leading(argv, "mode", most=1)
     score_again(
         parse(Options, words, prog=".scripts/landmark/cmd/re_eval", description=DESCRIPTION).options
     )
