@@ -18,7 +18,7 @@ _FILES = LEAVES | {"mos.folders"}
 ARROWS = {
     "mos": LEAVES | {"mos"},
     "mos.folders": {"mos.errors"},
-    "mos.engine": _FILES | {"mos.options"},
+    "mos.engine": _FILES | {"mos.options", "mos.arguments"},  # a trainer is entered by its options
     # The table of metrics says what a column of a file is called and means; one of them is enough.
     # The rest is for its command, which every task has.
     "mos.report": _FILES | {"mos.metrics.table", "mos.arguments", "mos.near_miss"},

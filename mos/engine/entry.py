@@ -6,7 +6,9 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol, TypeVar
 
+from mos.arguments import Resolved, parse
 from mos.errors import EXIT_BAD_INPUT, BadInput
 from mos.folders import RUN_RECORD, epoch_folders
 
@@ -18,14 +20,53 @@ PER_START = ("start_epoch", "increase_epoch", "note", "device", "threads", "data
 )
 
 
-def enter(work: Callable[[], None]) -> None:
-    """Does the work of a trainer; of several processes the first one speaks.
+class RunOptions(Protocol):
+    """Options of a trainer that know the folder of their run."""
+
+    re_eval: str
+    run_plot_test: bool
+    start_epoch: int
+
+    @property
+    def folder(self) -> Path: ...
+
+
+O = TypeVar("O", bound=RunOptions)
+
+
+def enter(
+    options_type: type[O],
+    *,
+    module: str,
+    description: str,
+    train: Callable[[Resolved[O]], None],
+    score_again: Callable[[O], None],
+    plot_test: Callable[[O], None],
+) -> None:
+    """Reads the options of a trainer and does what they ask for; of several processes the first one speaks.
 
     On SIGTERM (a queue's time limit, `kill`) it leaves as on Ctrl-C: the lock is given back.
+
+    Args:
+        module: `run.<task>`, for the help of a trainer that no launcher started.
+        train: what it is for.
+        score_again, plot_test: what `--re_eval` and `--run_plot_test` ask for instead, of the run's stored epochs;
+            in the first process alone.
     """
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        work()
+        resolved = parse(
+            options_type,
+            prog=os.environ.get("_MOS_LAUNCHER", f"python -m {module}"),
+            description=description,
+            environ=os.environ,
+            remember=lambda options: stored_options(options.folder, options.start_epoch),
+        )
+        options = resolved.options
+        if not (options.re_eval or options.run_plot_test):
+            train(resolved)
+        elif is_first():
+            (score_again if options.re_eval else plot_test)(options)
     except (BadInput, KeyboardInterrupt) as error:
         if is_first() or os.environ.get("MOS_DEBUG") == "1":
             raise

@@ -1,36 +1,24 @@
 """Entry of the segmentation trainer; launchers under `.scripts/baseline` start it."""
 
-import os
-import sys
-from pathlib import Path
-
-from mos.arguments import parse
-from mos.engine.entry import enter, is_first, stored_options
+from mos.arguments import Resolved
+from mos.engine.entry import enter
 from mos.errors import run_main
-from mos.folders import setting_folder
-from run.baseline.model_arguments import TASK, ModelArguments
+from run.baseline.model_arguments import ModelArguments
 
 
 def main() -> None:
-    """Parses the options and trains."""
-    enter(_train)
-
-
-def _train() -> None:
-    resolved = parse(
+    """Trains the run that the options name, or scores or draws what it has stored."""
+    enter(
         ModelArguments,
-        sys.argv[1:],
-        prog=os.environ.get("_MOS_LAUNCHER", "python -m run.baseline"),
+        module="run.baseline",
         description="Train a segmentation network on whole medical volumes and score every epoch.",
-        environ=os.environ,
-        remember=lambda options: stored_options(_run(options), options.start_epoch),
+        train=_train,
+        score_again=_score_again,
+        plot_test=_plot_test,
     )
-    if resolved.options.re_eval:
-        _score_again(resolved.options)
-        return
-    if resolved.options.run_plot_test:
-        _plot_test(resolved.options)
-        return
+
+
+def _train(resolved: Resolved[ModelArguments]) -> None:
     from run.baseline.train import train  # torch loads here, after --help and refused options
 
     train(resolved.options, resolved.text, resolved.layers)
@@ -40,12 +28,10 @@ def _score_again(options: ModelArguments) -> None:
     """`--re_eval`: the launcher's own run as `cmd/re_eval` would, with one process."""
     from run.baseline.cmd.re_eval import Options, score_again
 
-    if not is_first():
-        return
     score_again(
         Options(
             mode=options.re_eval,
-            run=(str(_run(options)),),
+            run=(str(options.folder),),
             nsd_tolerance=options.nsd_tolerance,
             jobs=1,
             device=options.device,
@@ -58,13 +44,7 @@ def _plot_test(options: ModelArguments) -> None:
     """`--run_plot_test`: figures of the launcher's own run as `cmd/plot-test` draws them."""
     from run.baseline.cmd.plot_test import Options, plot
 
-    if not is_first():
-        return
-    plot(Options(run=(str(_run(options)),), device=options.device, threads=options.threads))
-
-
-def _run(options: ModelArguments) -> Path:
-    return setting_folder(TASK, options.train_dataset) / options.run_name
+    plot(Options(run=(str(options.folder),), device=options.device, threads=options.threads))
 
 
 if __name__ == "__main__":

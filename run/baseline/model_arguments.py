@@ -6,10 +6,11 @@ from typing import Literal
 
 from mos.arguments import option
 from mos.errors import BadInput
-from mos.folders import run_name
+from mos.folders import run_name, setting_folder
 from mos.metrics.tolerance import parse_tolerances
 from mos.networks.plan import parse_channels
 from mos.networks.table import NETWORKS
+from mos.networks.wishes import refuse_unheeded
 from mos.shapes import format_numbers
 from run.baseline.data_arguments import DataArguments
 
@@ -65,6 +66,11 @@ class ModelArguments(DataArguments):
         """The run's folder name, `<network>[<tag>]-<2d|3d>-<aux><postfix>`."""
         return run_name(self.model, self.tag, self.dims, self.aux_folder_name, self.dir_postfix)
 
+    @property
+    def folder(self) -> Path:
+        """The run's folder, `.checkpoint/baseline-<setting>/<run name>`."""
+        return setting_folder(TASK, self.train_dataset) / self.run_name
+
     def check(self) -> None:
         """Checks what can be checked without data.
 
@@ -82,24 +88,7 @@ class ModelArguments(DataArguments):
             raise BadInput(
                 f"--model {self.model}: has no {self.dims}-D form; see --dataset_crop_size"
             )
-        self._check_wishes()
+        refuse_unheeded(self, NETWORKS)
         if not 0 <= self.model_dropout < 1:
             raise BadInput(f"--model_dropout {self.model_dropout}: needs 0 to below 1")
         parse_tolerances(self.nsd_tolerance)
-
-    def _check_wishes(self) -> None:
-        """Refuses what was asked of a network that would not heed it."""
-        wishes = {
-            "model_channels": ("channels", format_numbers(self.model_channels or ())),
-            "model_norm": ("norm", self.model_norm.replace("auto", "")),
-            "model_dropout": ("dropout", str(self.model_dropout or "")),
-            "encoder": ("encoder", self.encoder),
-            "encoder_weights": ("encoder", self.encoder_weights),
-        }
-        for name, (kind, value) in wishes.items():
-            if value and kind not in NETWORKS[self.model].takes:
-                able = [one for one, network in NETWORKS.items() if kind in network.takes]
-                raise BadInput(
-                    f"--{name} {value}: {self.model} has its paper's own and heeds no other; leave the option out, "
-                    f"or take a network that heeds it: {', '.join(able)}"
-                )

@@ -8,9 +8,8 @@ from torch import nn
 from mos.engine.device import Machine
 from mos.engine.run import Opened, train_run
 from mos.engine.start import Part
-from mos.folders import setting_folder
 from mos.networks.table import NETWORKS
-from run.baseline.model_arguments import TASK, ModelArguments
+from run.baseline.model_arguments import ModelArguments
 from run.baseline.record import SINCE, identity_of, make_record
 from run.baseline.sets import describe_sets, ensure_sets, open_sets
 from run.baseline.task import make_task
@@ -26,7 +25,7 @@ def train(options: ModelArguments, texts: Mapping[str, str], layers: Mapping[str
         BadInput: anything the user can mend; whole epochs on disk stay as they are.
     """
     train_run(
-        setting_folder(TASK, options.train_dataset) / options.run_name,
+        options.folder,
         options,
         prepare=lambda: ensure_sets(options),
         open_run=lambda machine: _open(options, machine),

@@ -6,8 +6,10 @@ from typing import Literal
 
 from mos.arguments import option
 from mos.errors import BadInput
+from mos.folders import setting_folder
 from mos.networks.landmark_table import LANDMARK_NETWORKS, STRIDES
 from mos.networks.plan import parse_channels
+from mos.networks.wishes import refuse_unheeded
 from mos.shapes import format_numbers
 from run.landmark.data_arguments import DataArguments
 
@@ -97,6 +99,11 @@ class ModelArguments(DataArguments):
         tag = f"[{self.tag}]" if self.tag else ""
         return f"{self.model}{tag}-{self.image_side}{self.dir_postfix}"
 
+    @property
+    def folder(self) -> Path:
+        """The run's folder, `.checkpoint/landmark-<setting>/<run name>`."""
+        return setting_folder(TASK, self.train_dataset) / self.run_name
+
     def check(self) -> None:
         """Checks what can be checked without data.
 
@@ -109,7 +116,7 @@ class ModelArguments(DataArguments):
                 f"--dir_postfix {self.dir_postfix}: would make another number of the size in the run's name; "
                 f"give '[{self.dir_postfix}]'"
             )
-        self._check_wishes()
+        refuse_unheeded(self, LANDMARK_NETWORKS)
         if not 0 <= self.model_dropout < 1:
             raise BadInput(f"--model_dropout {self.model_dropout}: needs 0 to below 1")
         if self.heatmap_stride not in STRIDES:
@@ -129,18 +136,3 @@ class ModelArguments(DataArguments):
                 "--valid_flips: a network that never saw a mirrored image answers it by chance; train with "
                 "--image_flip too, or leave it out"
             )
-
-    def _check_wishes(self) -> None:
-        """Refuses what was asked of a network that would not heed it."""
-        wishes = {
-            "model_channels": ("channels", format_numbers(self.model_channels or ())),
-            "encoder": ("encoder", self.encoder),
-            "encoder_weights": ("encoder", self.encoder_weights),
-        }
-        for name, (kind, value) in wishes.items():
-            if value and kind not in LANDMARK_NETWORKS[self.model].takes:
-                able = [one for one, net in LANDMARK_NETWORKS.items() if kind in net.takes]
-                raise BadInput(
-                    f"--{name} {value}: {self.model} does not heed it; leave the option out, or take a network that "
-                    f"does: {', '.join(able)}"
-                )

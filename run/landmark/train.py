@@ -9,7 +9,7 @@ from mos.data.landmark_bundle import open_landmarks
 from mos.engine.device import Machine
 from mos.engine.run import Opened, train_run
 from mos.engine.start import Part
-from mos.folders import dataset_path, setting_folder
+from mos.folders import dataset_path
 from mos.networks.landmark_table import LANDMARK_NETWORKS
 from run.landmark.model_arguments import TASK, ModelArguments
 from run.landmark.phantom import ensure
@@ -27,7 +27,7 @@ def train(options: ModelArguments, texts: Mapping[str, str], layers: Mapping[str
         BadInput: anything the user can mend; whole epochs on disk stay as they are.
     """
     train_run(
-        setting_folder(TASK, options.train_dataset) / options.run_name,
+        options.folder,
         options,
         prepare=lambda: ensure(options.train_dataset),
         open_run=lambda machine: _open(options, machine),
