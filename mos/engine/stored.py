@@ -1,14 +1,16 @@
 """Stored epochs and what to compute them with again: the same for every task."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from mos.arguments import parse
 from mos.engine.checkpoint import stored_epochs
 from mos.engine.device import Machine, choose_machine
+from mos.engine.record import read_record
 from mos.errors import BadInput
-from mos.folders import WEIGHTS, dataset_path, epoch_folder
+from mos.folders import RUN_RECORD, WEIGHTS, dataset_path, epoch_folder
 from mos.options import TrainingOptions
 
 
@@ -19,6 +21,7 @@ class Bundle(Protocol):
 
 
 B = TypeVar("B", bound=Bundle)
+O = TypeVar("O", bound=TrainingOptions)
 
 
 def stored_epoch(run: Path, wanted: str) -> Path:
@@ -62,6 +65,32 @@ def machine_for(options: Any, trained: TrainingOptions, record: Mapping[str, Any
         )
         wanted = "fp32"
     return dataclasses.replace(machine, precision=wanted)
+
+
+def read_stored(
+    run: Path, options_type: type[O], task: str, needed: Sequence[str], example: str
+) -> tuple[dict[str, Any], O]:
+    """The record of a stored run, and the options it was trained with.
+
+    Args:
+        needed: what a record of this task must have besides `options`.
+        example: the name of a run, for messages.
+
+    Raises:
+        BadInput: there is no record, or it lacks something.
+    """
+    path = run / RUN_RECORD
+    if not path.is_file():
+        raise BadInput(
+            f"{run}: no {RUN_RECORD} there; give a run's folder, such as '.checkpoint/{task}-phantom-0/{example}' "
+            "(quote it for its brackets and commas)"
+        )
+    record = read_record(run)
+    lacking = [key for key in ("options", *needed) if key not in record]
+    if lacking:
+        raise BadInput(f"{path}: lacks {', '.join(lacking)}; it is no record of a {task} run")
+    words = ["--config", str(path)]
+    return record, parse(options_type, words, prog=RUN_RECORD, description="").options
 
 
 def dataset_file(task: str, record: Mapping[str, Any], ensure: Callable[[str], object]) -> Path:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mos.engine.lock import RunLock
+from mos.engine.each_run import each_run
 from mos.engine.progress import progress
 from mos.errors import BadInput
 from mos.folders import BEST, epoch_number, metric_file
@@ -32,23 +32,15 @@ def plot_runs(options: Any) -> list[str]:
     Raises:
         BadInput: no such run.
     """
-    problems = []
-    for run in find_runs(options.run, options.setting):
-        name = "/".join(run.resolve().parts[-2:])
-        try:
-            with RunLock(run):
-                stored = store_images(run, options, options.cases or None)
-                _tell(name, stored)
-                if options.figures:
-                    _draw(stored, options)
-        except BadInput as error:
-            text = str(error) if str(run) in str(error) else f"{name}: {error}"
-            # Where all runs are meant, some have no weights or no test cases, or are being trained.
-            if options.run or options.setting:
-                problems.append(text)
-            else:
-                print(f"left out: {text}")
-    return problems
+
+    def plot(run: Path, name: str) -> None:
+        stored = store_images(run, options, options.cases or None)
+        _tell(name, stored)
+        if options.figures:
+            _draw(stored, options)
+
+    runs = find_runs(options.run, options.setting)
+    return each_run(runs, plot, named=bool(options.run or options.setting))
 
 
 def look_of(options: Any) -> Look:

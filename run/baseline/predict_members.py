@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from mos.engine.device import Machine
+from mos.engine.members import need_preparation, together
 from mos.engine.record import file_hash
 from mos.errors import BadInput
-from mos.folders import RUN_RECORD, WEIGHTS, epoch_number
+from mos.folders import WEIGHTS, epoch_number
+from run.baseline.model_arguments import TASK
 from run.baseline.predict_outputs import Settings
 from run.baseline.stored import StoredRun, machine_for, open_stored, stored_epoch
 
@@ -51,16 +53,7 @@ def open_members(options: Any) -> list[Member]:
             twice; runs that cannot be averaged; flips where a run allows none.
     """
     members = [_open(Path(folder), options) for folder in options.run]
-    seen: dict[str, Member] = {}
-    for one in members:
-        twin = seen.setdefault(one.weights_sha256, one)
-        if twin is not one:
-            raise BadInput(
-                f"--run: {twin.stored.folder} and {one.stored.folder} have the same weights, which would "
-                "count twice; name each run once"
-            )
-        _refuse_unlike(members[0], one)
-    return sorted(members, key=lambda one: one.weights_sha256)
+    return together(members, lambda one: one.stored.record, _SHARED, "dataset")
 
 
 def settings_of(members: Sequence[Member], *, allow_gaps: bool) -> Settings:
@@ -100,11 +93,7 @@ def about(members: Sequence[Member]) -> dict[str, Any]:
 
 def _open(run: Path, options: Any) -> Member:
     stored = open_stored(run)
-    if not stored.record.get("preparation"):
-        raise BadInput(
-            f"{run / RUN_RECORD}: does not say how its dataset was prepared, so a new image could not be "
-            "prepared the same way. Build the dataset with .scripts/baseline/cmd/build and train on that"
-        )
+    need_preparation(run, stored.record, TASK)
     epoch = stored_epoch(run, options.epoch)
     trained = stored.options
     if options.flips and not trained.image_flip_axes:
@@ -118,13 +107,3 @@ def _open(run: Path, options: Any) -> Member:
         machine=machine_for(options, trained, stored.record),
         flips=trained.image_flip_axes if options.flips or trained.valid_flips else "",
     )
-
-
-def _refuse_unlike(first: Member, other: Member) -> None:
-    for key, words in _SHARED.items():
-        here, there = (one.stored.record[key] for one in (first, other))
-        if here != there:
-            raise BadInput(
-                f"--run: {first.stored.folder} and {other.stored.folder} {words} ({key} {here} and {there}), so "
-                "they have no mean; name runs of one dataset, such as its folds"
-            )

@@ -7,16 +7,12 @@ from typing import Any
 
 from torch import nn
 
-from mos.arguments import parse
 from mos.data.bundle import Bundle, content_hash, open_bundle
 from mos.engine.checkpoint import load_weights
 from mos.engine.device import Machine
-from mos.engine.record import read_record
-from mos.engine.stored import dataset_file, refuse_changed
+from mos.engine.stored import dataset_file, read_stored, refuse_changed
 from mos.engine.stored import machine_for as machine_for, stored_epoch as stored_epoch
 from mos.engine.task import Batch, Dataset, Scores, Task
-from mos.errors import BadInput
-from mos.folders import RUN_RECORD
 from mos.metrics.tolerance import parse_tolerances
 from run.baseline.labels import Labels
 from run.baseline.model_arguments import TASK, ModelArguments
@@ -40,20 +36,8 @@ def open_stored(run: Path) -> StoredRun:
     Raises:
         BadInput: there is none, or it does not say what is needed to build the network again.
     """
-    path = run / RUN_RECORD
-    if not path.is_file():
-        raise BadInput(
-            f"{run}: no run.json there; give a run's folder, such as "
-            "'.checkpoint/baseline-phantom-0/unet-2d-none' (quote it for its brackets and commas)"
-        )
-    record = read_record(run)
-    needed = ("options", "in_channels", "label_count", "labels", "train_labels", "spacing")
-    lacking = [key for key in needed if key not in record]
-    if lacking:
-        raise BadInput(f"{path}: lacks {', '.join(lacking)}; it is no record of a baseline run")
-    options = parse(
-        ModelArguments, ["--config", str(path)], prog=RUN_RECORD, description=""
-    ).options
+    needed = ("in_channels", "label_count", "labels", "train_labels", "spacing")
+    record, options = read_stored(run, ModelArguments, TASK, needed, example="unet-2d-none")
     labels = Labels(
         count=record["label_count"],
         names={int(key): name for key, name in record["labels"].items()},

@@ -9,7 +9,7 @@ import numpy as np
 from mos.data.landmark_bundle import LandmarkBundle
 from mos.data.points import to_stored
 from mos.engine.checkpoint import load_table
-from mos.engine.lock import RunLock
+from mos.engine.each_run import each_run
 from mos.engine.progress import progress
 from mos.engine.record import read_record
 from mos.errors import BadInput
@@ -35,24 +35,16 @@ def plot_runs(options: Any) -> list[str]:
     Raises:
         BadInput: no such run.
     """
-    problems = []
-    for run in named_runs(TASK, options.run, options.setting, example="unet-512"):
-        name = "/".join(run.resolve().parts[-2:])
-        try:
-            with RunLock(run):
-                epoch = scored_epoch(run, options.epoch)
-                paths = store_points(run, epoch, options.cases or None)
-                print(f"{name} epoch {epoch_number(epoch)}: {len(paths)} test cases", flush=True)
-                if options.figures:
-                    _draw(run, epoch, paths, options)
-        except BadInput as error:
-            text = str(error) if str(run) in str(error) else f"{name}: {error}"
-            # Where all runs are meant, some have no test cases, or are being trained.
-            if options.run or options.setting:
-                problems.append(text)
-            else:
-                print(f"left out: {text}")
-    return problems
+
+    def plot(run: Path, name: str) -> None:
+        epoch = scored_epoch(run, options.epoch)
+        paths = store_points(run, epoch, options.cases or None)
+        print(f"{name} epoch {epoch_number(epoch)}: {len(paths)} test cases", flush=True)
+        if options.figures:
+            _draw(run, epoch, paths, options)
+
+    runs = named_runs(TASK, options.run, options.setting, example="unet-512")
+    return each_run(runs, plot, named=bool(options.run or options.setting))
 
 
 def scored_epoch(run: Path, wanted: str) -> Path:

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from mos.engine.device import Machine
+from mos.engine.members import need_preparation, together
 from mos.engine.record import file_hash
 from mos.engine.stored import machine_for, stored_epoch
 from mos.errors import BadInput
-from mos.folders import RUN_RECORD, WEIGHTS, epoch_number
+from mos.folders import WEIGHTS, epoch_number
 from mos.io.fit_picture import PicturePreparation
-from run.landmark.model_arguments import ModelArguments
+from mos.stored_options import need_runs
+from run.landmark.model_arguments import TASK, ModelArguments
 from run.landmark.stored import StoredRun, open_stored
 
 # What runs must share to be averaged: heatmap i of one is heatmap i of the other, on the same pixels.
@@ -20,6 +22,7 @@ _SHARED = {
     "preparation": "prepare images differently",
     "in_channels": "were trained on another number of image channels",
     "labels": "name the points differently",
+    "heatmap_loss": "read their heatmaps differently",
 }
 
 
@@ -51,16 +54,7 @@ def open_members(folders: Sequence[tuple[Path, Path]], options: Any) -> list[Mem
             runs that cannot be averaged; flips where a run saw none.
     """
     members = [_open(run, epoch, options) for run, epoch in folders]
-    seen: dict[str, Member] = {}
-    for one in members:
-        twin = seen.setdefault(one.weights_sha256, one)
-        if twin is not one:
-            raise BadInput(
-                f"--run: {twin.stored.folder} and {one.stored.folder} have the same weights, which would "
-                "count twice; name each run once"
-            )
-        _refuse_unlike(members[0], one)
-    return sorted(members, key=lambda one: one.weights_sha256)
+    return together(members, _facts, _SHARED, "dataset and one loss")
 
 
 def run_places(runs: Sequence[str], epoch: str) -> list[tuple[Path, Path]]:
@@ -69,12 +63,7 @@ def run_places(runs: Sequence[str], epoch: str) -> list[tuple[Path, Path]]:
     Raises:
         BadInput: no run, or one that stores no weights of that epoch.
     """
-    for run in runs:
-        if not (Path(run) / RUN_RECORD).is_file():
-            raise BadInput(
-                f"--run {run}: no run.json there; give a run's folder, such as "
-                "'.checkpoint/landmark-phantom-0/unet-512' (quote it for its brackets)"
-            )
+    need_runs(runs, TASK, example="unet-512")
     return [(Path(run), stored_epoch(Path(run), epoch)) for run in runs]
 
 
@@ -98,11 +87,7 @@ def averaging(trained: ModelArguments, run: Path, options: Any) -> ModelArgument
 
 def _open(run: Path, epoch: Path, options: Any) -> Member:
     stored = open_stored(run)
-    if not stored.record.get("preparation"):
-        raise BadInput(
-            f"{run / RUN_RECORD}: does not say how its dataset was prepared, so a new image could not be "
-            "prepared the same way. Build the dataset with .scripts/landmark/cmd/build and train on that"
-        )
+    need_preparation(run, stored.record, TASK)
     if not (epoch / WEIGHTS).is_file():
         raise BadInput(f"{epoch / WEIGHTS}: no such file; the weights of {run} are missing")
     place, number = run.resolve(), epoch_number(epoch)
@@ -116,16 +101,5 @@ def _open(run: Path, epoch: Path, options: Any) -> Member:
     )
 
 
-def _refuse_unlike(first: Member, other: Member) -> None:
-    here, there = (_alike(one.stored) for one in (first, other))
-    for key, words in (_SHARED | {"heatmap_loss": "read their heatmaps differently"}).items():
-        if here[key] != there[key]:
-            raise BadInput(
-                f"--run: {first.stored.folder} and {other.stored.folder} {words} ({key} {here[key]} and "
-                f"{there[key]}), so they have no mean; name runs of one dataset and one loss, such as its folds"
-            )
-
-
-def _alike(stored: StoredRun) -> Mapping[str, Any]:
-    own = {key: stored.record[key] for key in _SHARED}
-    return own | {"heatmap_loss": stored.options.heatmap_loss}
+def _facts(one: Member) -> Mapping[str, Any]:
+    return {**one.stored.record, "heatmap_loss": one.stored.options.heatmap_loss}

@@ -7,15 +7,11 @@ from typing import Any
 
 from torch import nn
 
-from mos.arguments import parse
 from mos.data.landmark_bundle import LandmarkBundle, landmark_hash, open_landmarks
 from mos.data.points import swap_order
 from mos.engine.checkpoint import load_weights
 from mos.engine.device import Machine
-from mos.engine.record import read_record
-from mos.engine.stored import dataset_file, refuse_changed
-from mos.errors import BadInput
-from mos.folders import RUN_RECORD
+from mos.engine.stored import dataset_file, read_stored, refuse_changed
 from run.landmark.model_arguments import TASK, ModelArguments
 from run.landmark.phantom import ensure
 from run.landmark.task import build_network
@@ -52,20 +48,8 @@ def open_stored(run: Path) -> StoredRun:
     Raises:
         BadInput: there is none, or it does not say what is needed to build the network again.
     """
-    path = run / RUN_RECORD
-    if not path.is_file():
-        raise BadInput(
-            f"{run}: no run.json there; give a run's folder, such as '.checkpoint/landmark-phantom-0/unet-512'"
-        )
-    record = read_record(run)
-    lacking = [
-        key for key in ("options", "in_channels", "labels", "image_size") if key not in record
-    ]
-    if lacking:
-        raise BadInput(f"{path}: lacks {', '.join(lacking)}; it is no record of a landmark run")
-    options = parse(
-        ModelArguments, ["--config", str(path)], prog=RUN_RECORD, description=""
-    ).options
+    needed = ("in_channels", "labels", "image_size")
+    record, options = read_stored(run, ModelArguments, TASK, needed, example="unet-512")
     return StoredRun(folder=run, options=options, record=record)
 
 
