@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from itertools import combinations
-from pathlib import Path
 
 import torch
 

@@ -15,12 +15,13 @@ from mos.metrics.segmentation import case_means, score_case, split_summary
 from mos.metrics.tolerance import parse_tolerances
 from mos.networks.plan import Plan
 from mos.networks.table import NETWORKS
-from run.baseline.crops import Cut, train_dataset
+from run.baseline.crops import Cut
 from run.baseline.dataset import VolumeDataset, inside, spacings_of, volume_dataset
 from run.baseline.infer import labels_of, predict_probabilities
 from run.baseline.labels import Labels
 from run.baseline.loss import training_loss
 from run.baseline.model_arguments import ModelArguments
+from run.baseline.training_set import train_dataset
 
 
 def build_network(
