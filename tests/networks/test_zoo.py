@@ -3,9 +3,13 @@
 Built as a run would build it, not small. `-k unet-2d` picks one.
 """
 
+from functools import cache
+
 import pytest
 import torch
+import torch.distributed as dist
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 from mos.data.phantom import make_volume
 from mos.networks.outputs import Outputs
@@ -18,10 +22,24 @@ each = pytest.mark.parametrize(("name", "dims"), ENTRIES, ids=[f"{n}-{d}d" for n
 PUBLISHED = [(n, d) for n, d in ENTRIES if d in NETWORKS[n].published]
 LABELS = 5  # of the phantom, background included
 STEPS = 400
+LOOK_EVERY = 10  # steps; it stops where it has learnt them
 FAT = 1
 # Fat is a line of a pixel or two here. Logits for every fourth or eighth pixel, interpolated, cannot draw it, whatever
-# the network: fitted without one they reach 0.79 and 0.63 there (the heart's labels: 0.98 and 0.95).
-COARSE = {"danet", "ccnet", "emanet", "ocnet", "ann", "psanet", "denseaspp", "gff"}
+# the network: fitted without one they reach 0.85 and 0.68 there (the heart's labels: 0.99 and 0.95). So fat is not
+# asked of them, and those of every eighth pixel get larger pictures, in which they could reach 0.98.
+EVERY_FOURTH = {"gff", "fpn", "pan", "deeplabv3plus", "upernet", "segformer"}
+EVERY_EIGHTH = {"danet", "ccnet", "emanet", "ocnet", "ann", "psanet", "denseaspp", "bisenetv2"}
+EVERY_EIGHTH |= {"fcn", "pspnet", "deeplabv3", "pranet", "caranet", "infnet"}
+SIZE, LARGER = 64, 96
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """As many of these run at once as there are cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def build(name: str, dims: int, crop_size=None, **wishes) -> nn.Module:
@@ -48,8 +66,7 @@ def test_it_has_the_parameters_that_were_published(name, dims):
         encoder=said.encoder,
     )
     parameters = sum(p.numel() for p in network.parameters())
-    # A rounded count may be off by half its last digit, and a stated reason stands in the table.
-    assert parameters == pytest.approx(said.parameters, rel=0.025), f"{parameters:,}; {said.where}"
+    assert parameters == pytest.approx(said.parameters, rel=0.02), f"{parameters:,}; {said.where}"
 
 
 @each
@@ -70,11 +87,32 @@ def test_it_compiles_without_a_break_in_its_graph(name, dims):
 
 
 @pytest.fixture(scope="module")
-def phantoms() -> tuple[torch.Tensor, torch.Tensor]:
-    """The slice with most label of four patients, 64 x 64: images (4, 1, h, w) in 0..1, labels (4, h, w)."""
+def one_of_several():
+    """A process group with nobody else in it: what wraps a network then asks of it all that it asks among several."""
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    yield
+    dist.destroy_process_group()
+
+
+@each
+def test_several_processes_can_train_it(name, dims, one_of_several):
+    """A parameter without a gradient, also one that only a further answer uses, is refused in the second step."""
+    size = (32, 32) if dims == 2 else (16, 16, 16)
+    network = DistributedDataParallel(build(name, dims, size).train())
+    for _ in range(2):
+        answer = network(torch.rand(1, 1, *size))
+        outputs = answer if isinstance(answer, Outputs) else Outputs(answer)
+        logits = [outputs.logits, *(one.logits for one in outputs.auxiliary)]
+        sum(one.square().mean() for one in logits).backward()
+
+
+@cache
+def phantoms(size: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The slice with most label of four patients, 192 mm wide: images (4, 1, h, w) in 0..1, labels (4, h, w)."""
     images, labels = [], []
     for number in range(4):
-        volume = make_volume(f"zoo{number}", shape=(12, 64, 64), spacing=(10.0, 3.0, 3.0))
+        mm = 192 / size
+        volume = make_volume(f"zoo{number}", shape=(12, size, size), spacing=(10.0, mm, mm))
         most = int((volume.segment > 0).sum((1, 2)).argmax())
         images.append(torch.from_numpy(volume.image[most]) / 255)
         labels.append(torch.from_numpy(volume.segment[most]).long())
@@ -82,16 +120,18 @@ def phantoms() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 @each
-def test_it_learns_four_pictures_of_the_phantom_by_heart(name, dims, phantoms):
+def test_it_learns_four_pictures_of_the_phantom_by_heart(name, dims):
     """Mean dice of the labels above 0.95 (of the heart's, where logits are coarse); a 3-D network gets each
     slice eight times on top of itself."""
-    images, labels = phantoms
+    images, labels = phantoms(LARGER if name in EVERY_EIGHTH else SIZE)
     if dims == 3:
         images = images[:, :, None].expand(-1, -1, 8, -1, -1).contiguous()
         labels = labels[:, None].expand(-1, 8, -1, -1).contiguous()
     network = build(name, dims, tuple(images.shape[2:]), label_count=LABELS).train()
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=0.0)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, total_steps=STEPS)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, 1e-3, total_steps=STEPS, pct_start=0.1
+    )
     reached = 0.0
     for step in range(STEPS):
         answer = network(images)
@@ -104,8 +144,9 @@ def test_it_learns_four_pictures_of_the_phantom_by_heart(name, dims, phantoms):
         loss.backward()
         optimizer.step()
         schedule.step()
-        if step % 20 == 19:
-            scored = {*range(1, LABELS)} - ({FAT} if name in COARSE else set())
+        if step % LOOK_EVERY == LOOK_EVERY - 1:
+            coarse = name in EVERY_FOURTH | EVERY_EIGHTH
+            scored = {*range(1, LABELS)} - ({FAT} if coarse else set())
             reached = max(reached, dice(network, images, labels, scored))
             network.train()
             if reached > 0.95:
