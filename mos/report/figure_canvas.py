@@ -1,7 +1,7 @@
 """A page in millimetres on which figures are put together: pictures, words, scale bars, legends.
 
-Written as PNG, PDF or SVG by matplotlib without a display. The font is the one matplotlib ships, user
-settings of matplotlib change nothing, and no text is read as a formula.
+Written as PNG, PDF or SVG by matplotlib without a display. The font is the one matplotlib ships, but for letters
+that it lacks (see `figure_font`); user settings of matplotlib change nothing, and no text is read as a formula.
 """
 
 import math
@@ -14,12 +14,12 @@ from matplotlib import patheffects
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Rectangle
 
 from mos.errors import BadInput
 from mos.files import atomic_path
 from mos.report.colour import hex_colour
+from mos.report.figure_font import drawable, font
 from mos.report.figure_tile import Tile
 
 FORMATS = ("png", "pdf", "svg")
@@ -111,12 +111,13 @@ class Page:
             rimmed: the dark rim around `colour`.
             turned: reads upwards.
         """
+        text, families = drawable(text)
         rim = [patheffects.withStroke(linewidth=size / 5, foreground="black")]
         self._axes.text(
             x,
             y,
             text,
-            fontproperties=_font(size, bold),
+            fontproperties=font(size, bold, families),
             color="white" if over_image else colour,
             ha=across,
             va=down,
@@ -169,13 +170,16 @@ class Page:
 
     def text_width(self, text: str, size: float, bold: bool = False) -> float:
         """mm that a line of text takes."""
+        text, families = drawable(text)
+        letters = font(size, bold, families)
         renderer = self._figure.canvas.get_renderer()
-        pixels, _, _ = renderer.get_text_width_height_descent(text, _font(size, bold), False)
+        pixels, _, _ = renderer.get_text_width_height_descent(text, letters, False)
         return pixels / self._dpi * _INCH
 
     def wrap(self, text: str, width: float, size: float, bold: bool = False) -> list[str]:
         """Cuts text into lines of at most `width` mm, at spaces and hyphens where there are some."""
         lines = [""]
+        text, _ = drawable(text)  # before it is cut: what stands for a letter may be longer
         for word in _words(text):
             joined = lines[-1] + word
             if self.text_width(joined.rstrip(), size, bold) <= width:
@@ -246,10 +250,6 @@ def _words(text: str) -> list[str]:
             pieces.append(piece)
             piece = ""
     return [*pieces, *([piece] if piece else [])]
-
-
-def _font(size: float, bold: bool) -> FontProperties:
-    return FontProperties(family="DejaVu Sans", weight="bold" if bold else "normal", size=size)
 
 
 def _own_settings():
