@@ -18,6 +18,13 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that train come first: processes that share out the files then end together."""
+    here = Path(__file__).parent
+    first = {here / name for name in ("whole", "landmark", "engine", "run")}
+    items.sort(key=lambda item: not first & set(item.path.parents))
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real data beside the clone; skips where it is not there."""
