@@ -55,9 +55,11 @@ class Press:
         names = ("SETTING", "COUNT", "BS", "RANK", "WORLD_SIZE", "VIRTUAL_ENV", "CONDA_PREFIX")
         kept = {k: v for k, v in os.environ.items() if not k.startswith(ours) and k not in names}
         folders = {"MOS_CACHE": str(self.cache), "MOS_CHECKPOINT": str(self.folder)}
+        # The second is what torchrun starts its processes with.
+        pythons = dict.fromkeys(("MOS_PYTHON", "PYTHON_EXEC"), str(self.python))
         return subprocess.Popen(
             [PROJECT / ".scripts" / name, *map(str, args)],
-            env=kept | {"MOS_PYTHON": str(self.python)} | folders | self.environ | environ,
+            env=kept | pythons | folders | self.environ | environ,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -96,3 +96,9 @@ def test_a_run_in_use_is_refused_to_all_processes(press):
 def test_a_refusal_under_torchrun_is_one_message_and_nothing_else(press):
     pressed = end(press.begin(UNET2D, SETTING="phantom-9", MOS_PROCESSES="2"), 2)
     assert len(pressed.stderr.splitlines()) == 1 and "no such phantom" in told(pressed)
+
+
+def test_torchrun_started_cold_finds_the_programs_and_is_refused_with_one_message(launcher):
+    pressed = launcher(UNET2D, "--lerning_rate", "1", MOS_PROCESSES="2")
+    assert len(pressed.stderr.splitlines()) == 1
+    assert "did you mean --learning_rate?" in told(pressed)

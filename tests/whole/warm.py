@@ -2,8 +2,8 @@
 
 `serve` imports them once and then forks a process for every start it is asked for; a small program
 named by MOS_PYTHON stands in for the interpreter and asks. Everything else is as in a cold start: the
-launcher, the arguments, the environment, a process that can be killed. Tests that ask for
-`launcher` instead of `press` start cold.
+launcher, the arguments, the environment, a process that can be killed; torchrun's processes too, which
+PYTHON_EXEC names the same program. Tests that ask for `launcher` instead of `press` start cold.
 """
 
 import json
@@ -19,11 +19,12 @@ PROJECT = Path(__file__).resolve().parents[2]
 CLIENT = """#!{python} -IS
 import array, json, os, signal, socket, struct, sys
 
-if sys.argv[1:2] != ["-m"] or not sys.argv[2].startswith("run."):
+argv = sys.argv[2:] if sys.argv[1:2] == ["-u"] else sys.argv[1:]  # torchrun's are unbuffered
+if argv[:1] != ["-m"] or not argv[1].startswith(("run.", "mos.engine.several")):
     os.execv("{python}", ["{python}", *sys.argv[1:]])
 line = socket.socket(socket.AF_UNIX)
 line.connect("{address}")
-words = {{"argv": sys.argv[2:], "environ": dict(os.environ), "cwd": os.getcwd()}}
+words = {{"argv": argv[1:], "environ": dict(os.environ), "cwd": os.getcwd()}}
 text = json.dumps(words).encode()
 socket.send_fds(line, [struct.pack("<I", len(text))], [0, 1, 2])
 line.sendall(text)
@@ -49,6 +50,7 @@ def write_client(folder: Path, address: Path) -> Path:
 def serve(address: str) -> None:
     """Listens until it is terminated."""
     sys.path.insert(0, str(PROJECT))
+    import torch.distributed.run
     import torch.utils.tensorboard  # noqa: F401  read for its imports, like the others
     from monai.networks.nets.dynunet import DynUNet  # noqa: F401
 
