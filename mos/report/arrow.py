@@ -1,4 +1,4 @@
-"""Arrow arrays of plain values, and back. `pyarrow.array` imports pandas to see whether a list is one of its columns.
+"""Arrow arrays of plain values. `pyarrow.array` imports pandas to see whether a list is one of its columns.
 
 That takes half a second, which is most of what a summary of one new epoch needs.
 """
@@ -41,11 +41,20 @@ def numbers(
     return pa.Array.from_buffers(type_, len(data), [_known(values, times), pa.py_buffer(data)])
 
 
-def whole(column: pa.ChunkedArray) -> np.ndarray:
-    """A column of int64 without null as (n,); its own `to_numpy` imports pandas too."""
-    return np.concatenate(
-        [np.frombuffer(c.buffers()[1], np.int64, len(c), 8 * c.offset) for c in column.chunks]
-    )
+def integers(values: np.ndarray) -> pa.Array:
+    """An array (n,) of int64."""
+    import pyarrow as pa
+
+    return pa.Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(values)])
+
+
+def known(values: np.ndarray) -> pa.Array:
+    """An array (n,) of float64, null for nan."""
+    import pyarrow as pa
+
+    lacking = np.isnan(values)
+    bits = _bits(~lacking) if lacking.any() else None
+    return pa.Array.from_buffers(pa.float64(), len(values), [bits, pa.py_buffer(values)])
 
 
 def truths(values: np.ndarray) -> pa.Array:

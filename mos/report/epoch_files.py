@@ -46,23 +46,31 @@ def epoch_table(runs: Sequence[Run], columns: Sequence[str] | None = None) -> pa
     import pyarrow as pa
 
     columns = columns or _columns(runs)
-    logged = [(run, run.log.table) for run in runs if len(run.log)]
+    logged = [run for run in runs if len(run.log)]
     if not logged:
         return pa.Table.from_arrays([arrow.texts([])] * len(columns), list(columns))
-    found = pa.concat_tables([table for _, table in logged], promote_options="default")
-    counts = [len(table) for _, table in logged]
-    made = {name: found.column(name) for name in found.column_names}
+    numbers = [name for name in columns if name not in _FIRST and name != "shown"]
+    counts = [sum(count for _, count in run.log.rows) for run in logged]
+    epochs, values = np.zeros(sum(counts), np.int64), np.full((len(numbers), sum(counts)), np.nan)
+    place = {name: at for at, name in enumerate(numbers)}
+    for run, end, count in zip(logged, np.cumsum(counts), counts):
+        of_run, found = run.log.table
+        epochs[end - count : end] = of_run
+        for name, row in zip(run.log.numbers, found):
+            if name in place:  # else it is called as something that a run is
+                values[place[name], end - count : end] = row
+    made = {name: arrow.known(row) for name, row in zip(numbers, values)}
     for name in RUN:
-        values = [run.name if name == "run" else getattr(run, name) for run, _ in logged]
+        of = [run.name if name == "run" else getattr(run, name) for run in logged]
         made[name] = (
-            arrow.numbers(values, np.int64, counts)
-            if name == "seed"
-            else arrow.texts(values, counts)
+            arrow.numbers(of, np.int64, counts) if name == "seed" else arrow.texts(of, counts)
         )
-    epochs = np.array([-1 if run.epoch is None else run.epoch for run, _ in logged])
-    made["shown"] = arrow.truths(arrow.whole(made["epoch"]) == np.repeat(epochs, counts))
-    nothing = arrow.numbers([None], times=len(found))
-    return pa.Table.from_arrays([made.get(name, nothing) for name in columns], list(columns))
+    stages = [stage for run in logged for stage in run.log.rows]
+    made["stage"] = arrow.texts([name for name, _ in stages], [count for _, count in stages])
+    made["epoch"] = arrow.integers(epochs)
+    shown = np.repeat([-1 if run.epoch is None else run.epoch for run in logged], counts)
+    made["shown"] = arrow.truths(epochs == shown)
+    return pa.Table.from_arrays([made[name] for name in columns], list(columns))
 
 
 def _columns(runs: Sequence[Run]) -> list[str]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import pyarrow as pa
+if TYPE_CHECKING:  # cmd/sweep checks its file without it
+    import numpy as np
 
 Lines = dict[int, dict]
 PICKING = ("dice", "mre")  # the first metric of every task; a test holds it to the tables
@@ -42,10 +42,11 @@ class RunLog(Mapping[str, Lines]):
             )
             for key, of in scored.items()
         }
-        table = _packed(log)
+        numbers = _number_keys(log)
+        table = _packed(log, numbers)
         body = table + json.dumps(log).encode()
-        head = {"stages": list(log), "bad": list(bad), "valid": valid, "table": len(table)}
-        head["numbers"] = _number_keys(log)
+        head = {"bad": list(bad), "valid": valid, "table": len(table), "numbers": numbers}
+        head["rows"] = [(stage, len(lines)) for stage, lines in log.items()]
         head["digest"] = hashlib.blake2b(body, digest_size=16).hexdigest()
         return cls(json.dumps(head).encode(), lambda: body)
 
@@ -69,16 +70,24 @@ class RunLog(Mapping[str, Lines]):
 
     @property
     def numbers(self) -> list[str]:
-        """The columns of `table` but stage and epoch."""
+        """What is a number in some line, in the order of the lines; stage and epoch left out."""
         return self._head["numbers"]
 
     @property
-    def table(self) -> pa.Table:
-        """A row per stage and epoch: stage, epoch, and every number of the lines, null where none."""
-        import pyarrow as pa  # slow to import: a command that only checks its words needs none
+    def rows(self) -> list[tuple[str, int]]:
+        """The stages of the rows of `table` and how many rows each has."""
+        return [(stage, count) for stage, count in self._head["rows"]]
 
-        with pa.ipc.open_stream(self.body[: self._head["table"]]) as stream:
-            return stream.read_all()
+    @property
+    def table(self) -> tuple[np.ndarray, np.ndarray]:
+        """A column per row, n, of one stage and epoch: epochs (n,), and `numbers` (k, n), nan where none."""
+        import numpy as np
+
+        n = sum(count for _, count in self.rows)
+        whole = self.body[: self._head["table"]]
+        epochs = np.frombuffer(whole, np.int64, n)
+        values = np.frombuffer(whole[8 * n :], np.float64) if self.numbers else np.empty(0)
+        return epochs, values.reshape(len(self.numbers), n)
 
     @cached_property
     def _log(self) -> dict[str, Lines]:
@@ -92,13 +101,13 @@ class RunLog(Mapping[str, Lines]):
         return self._log[stage]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._head["stages"])
+        return iter(stage for stage, _ in self._head["rows"])
 
     def __len__(self) -> int:
-        return len(self._head["stages"])
+        return len(self._head["rows"])
 
     def __contains__(self, stage: object) -> bool:
-        return stage in self._head["stages"]
+        return stage in list(self)
 
 
 def read_log(path: Path) -> RunLog:
@@ -121,29 +130,13 @@ def read_log(path: Path) -> RunLog:
     return RunLog.of(log, tuple(bad))
 
 
-def _packed(log: Mapping[str, Lines]) -> bytes:
+def _packed(log: Mapping[str, Lines], keys: Sequence[str]) -> bytes:
     import numpy as np
-    import pyarrow as pa
 
-    from mos.report import arrow
-
-    lines = [
-        (stage, epoch, line) for stage, of_stage in log.items() for epoch, line in of_stage.items()
-    ]
-    keys = _number_keys(log)
-    columns: dict[str, Any] = {
-        "stage": arrow.texts([stage for stage, *_ in lines]),
-        "epoch": arrow.numbers([epoch for _, epoch, _ in lines], np.int64),
-    }
-    for key in keys:
-        values = [float(v) if _is_number(v := line.get(key)) else None for *_, line in lines]
-        columns[key] = arrow.numbers(values)
-    sink = pa.BufferOutputStream()
-    names = ["stage", "epoch", *keys]
-    table = pa.Table.from_arrays([columns[name] for name in names], names)
-    with pa.ipc.new_stream(sink, table.schema) as stream:
-        stream.write_table(table)
-    return sink.getvalue().to_pybytes()
+    lines = [(epoch, line) for of_stage in log.values() for epoch, line in of_stage.items()]
+    epochs = np.array([epoch for epoch, _ in lines], np.int64)
+    values = [[_number(line.get(key)) for _, line in lines] for key in keys]
+    return epochs.tobytes() + np.array(values, np.float64).tobytes()
 
 
 def _number_keys(log: Mapping[str, Lines]) -> list[str]:
@@ -155,6 +148,11 @@ def _number_keys(log: Mapping[str, Lines]) -> list[str]:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e308
+
+
+def _number(value: object) -> float:
+    """What is no number is nan: nan itself was made None when the line was read."""
+    return float(value) if _is_number(value) else math.nan
 
 
 def _finite(value: object) -> object:
