@@ -137,6 +137,18 @@ _SEEDS = {
     "sd": "standard deviation between the seeds",
     "means": "the mean of each seed",
 }
+COST = {
+    "dataset": "main dataset without its fold",
+    "run": "name of the run's folder; the same in all folds",
+    "parameters": "parameters of the network; the most of the folds",
+    "epochs": "epochs trained, all folds",
+    "epoch_seconds": "seconds of a training epoch, median",
+    "samples_per_second": "samples trained on, by the seconds of training",
+    "total_hours": "hours of training, validation and test, all folds",
+    "peak_memory": "MiB, the most of all training epochs",
+    "case_seconds": "seconds of predicting and scoring a test case, median over epochs",
+    "machines": "device, precision, threads; costs compare only on one machine",
+}
 
 
 def case_columns(names: Sequence[str]) -> Iterator[tuple[str, str, str]]:
@@ -159,6 +171,7 @@ def column_frame(overview: Sequence[str], cases: Sequence[str]) -> pd.DataFrame:
         "comparisons": _COMPARISON,
         "ranking": _RANKING,
         "seeds": _SEEDS,
+        "cost": COST,
     }.items():
         known += [(file, name, "", text) for name, text in meanings.items()]
     return pd.DataFrame(known, columns=["file", "column", "unit", "meaning"])

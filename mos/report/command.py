@@ -22,6 +22,7 @@ DESCRIPTION = (
     "epochs.csv and .parquet, the numbers of metric.jsonl, one row per run, stage and epoch; "
     "comparisons.csv and ranking.csv, where there are several runs; seeds.csv, where seeds differ; "
     "zeroshot.csv, where there are zero-shot scores, each beside the run's own test; "
+    "cost.csv, parameters, time and memory of every training; "
     "columns.csv, what every column means; "
     "latex/, the tables of a paper, and tables.tex, which shows them all; "
     "result.json, the tables, rankings, runs and warnings as data. "
@@ -78,6 +79,7 @@ def write_report(options: ReportOptions, task: str, *, example: str, folder: str
     from mos.report.analysis import analyse
     from mos.report.collect import collect, columns_of
     from mos.report.columns import column_frame
+    from mos.report.cost import cost_csv
     from mos.report.data import as_text
     from mos.report.lazy import Lazy
     from mos.report.page_images import choose_pictures
@@ -121,6 +123,7 @@ def write_report(options: ReportOptions, task: str, *, example: str, folder: str
     for name, frame in frames.items():
         made = collection.remembered_text(f"csv {name}", lambda: export.csv_text(frame()))
         _write_if_new(output / name, made)
+    _write_if_new(output / "cost.csv", cost_csv(collection.runs, kept))
     _write_if_new(output / "result.json", data)
     _write_if_new(output / "result.html", text)
     lines = Lines(

@@ -1,9 +1,11 @@
 """What the trainings cost: time, memory, parameters, by run.json and metric.jsonl."""
 
+import csv
+import io
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from functools import partial
 
 from mos.report.cache import Cache
@@ -20,6 +22,7 @@ class CostLine:
     parameters: float  # the largest of the folds, where they differ
     epochs: int  # done, in all folds
     epoch_seconds: float  # median over all training epochs
+    samples_per_second: float  # of training: all samples by all its seconds
     total_hours: float  # training and validation of all folds
     peak_memory: float  # MiB, the highest of all epochs
     case_seconds: float  # of predicting and scoring one case, median over the test epochs
@@ -69,11 +72,34 @@ def _line(dataset: str, name: str, folds: Sequence[Run]) -> CostLine:
         parameters=_or_nan(max, filter(_is_number, parameters)),
         epochs=sum(run.epochs_done for run in folds),
         epoch_seconds=_or_nan(statistics.median, _numbers(folds, "train", "seconds")),
+        samples_per_second=samples_per_second(folds),
         total_hours=_or_nan(sum, spent) / 3600,
         peak_memory=_or_nan(max, _numbers(folds, "train", "peak_memory_mib")),
         case_seconds=_or_nan(statistics.median, per_case),
         machines=tuple(sorted({text for run in folds if (text := _machine(run))})),
     )
+
+
+def cost_csv(runs: Sequence[Run], cache: Cache | None = None) -> str:
+    """cost.csv: one row per run of a dataset, an empty cell where no file tells."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(field.name for field in fields(CostLine))
+    for dataset in sorted({run.dataset for run in runs}):
+        mine = [run for run in runs if run.dataset == dataset]
+        for line in cost_lines(mine, cache, dataset):  # remembered as those of the page
+            *numbers, machines = astuple(line)
+            table.writerow([*("" if x != x else x for x in numbers), "; ".join(machines)])
+    return text.getvalue()
+
+
+def samples_per_second(folds: Sequence[Run]) -> float:
+    """Samples a second of training, over the epochs that tell both; nan where none does."""
+    lines = [line for run in folds for line in run.log.get("train", {}).values()]
+    known = [(line.get("samples"), line.get("seconds")) for line in lines]
+    known = [pair for pair in known if all(map(_is_number, pair))]
+    seconds = sum(second for _, second in known)
+    return sum(count for count, _ in known) / seconds if seconds else float("nan")
 
 
 def _numbers(runs: Iterable[Run], stage: str, key: str) -> list[float]:

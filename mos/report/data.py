@@ -24,6 +24,7 @@ FILES = {
     "comparisons": ["comparisons.csv"],
     "ranking": ["ranking.csv"],
     "seeds": ["seeds.csv"],
+    "cost": ["cost.csv"],
     "columns": ["columns.csv"],
 }
 

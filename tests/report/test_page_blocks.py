@@ -1,13 +1,16 @@
 """What the page carries for its scripts: cases, pairs, images, and where the parts of plots lie."""
 
+import csv
+import io
 import json
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from mos.report import case_block, cost, page_images, page_parts, plot_ranks, table
+from mos.report import case_block, columns, cost, page_images, page_parts, plot_ranks, table
 from mos.report.analysis import analyse
 from mos.report.case_images import CaseImages, write_case_images
 from mos.report.collect import collect
@@ -156,6 +159,21 @@ def test_what_a_training_cost_is_read_from_its_lines(collected):
     line = next(line for line in lines if line.run == "resunet-3d-none")
     assert (line.epochs, line.epoch_seconds) == (9, 1.0)
     assert line.total_hours == pytest.approx(9 / 3600) and math.isnan(line.peak_memory)
+    rows = {row["run"]: row for row in csv.DictReader(io.StringIO(cost.cost_csv(collected.runs)))}
+    assert len(rows) == len(lines) and list(rows["resunet-3d-none"]) == list(columns.COST)
+    assert rows["resunet-3d-none"]["epochs"] == "9" and rows["resunet-3d-none"]["peak_memory"] == ""
+
+
+def test_samples_a_second_are_all_samples_by_all_seconds():
+    def run(*lines):
+        return SimpleNamespace(log={"train": dict(enumerate(lines))})
+
+    folds = [
+        run({"samples": 600, "seconds": 10.0}, {"samples": 600, "seconds": 20.0}),
+        run({"samples": 300}),
+    ]
+    assert cost.samples_per_second(folds) == 40.0
+    assert math.isnan(cost.samples_per_second([run({"seconds": 1.0})]))
 
 
 def test_numbers_are_written_with_a_real_minus_and_zero_without():
