@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -86,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     ).options
     if options.readme:
         before, after = _around(options.readme)
-        table = readme_table(rows(options))
+        table = readme_table(rows(replace(options, measure="size")))  # it shows no more
         _write(options.readme, f"{before}{MARKS[0]}\n{table}{MARKS[1]}{after}")
         print(f"{options.readme}: {len(NETWORKS)} networks")
         return
