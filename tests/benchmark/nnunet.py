@@ -4,7 +4,7 @@ The network is nnU-Net's own PlainConvUNet (without deep supervision), the very 
 sampling and augmentation are each trainer's own. On one thread, nnU-Net's augmentation in the same process, in
 processor time: what either takes of a machine, however it spreads it. With profiles of where the time goes.
 
-nnU-Net brings many packages, so it may live in an environment of its own that sees MOS's too: MOS_PEERS names its
+nnU-Net brings many packages, so it may live in an environment of its own that sees MOS's too: PEERS_PYTHON names its
 Python. Without either the row says that it was skipped.
 """
 
@@ -220,14 +220,14 @@ def compare(dims: int, steps: int, rounds: int, folder: Path) -> None:
 def main() -> None:
     quick = is_quick(__doc__)
     if find_spec("nnunetv2") is None:
-        python = os.environ.get("MOS_PEERS")
+        python = os.environ.get("PEERS_PYTHON")
         if python:
             command = [python, "-m", "tests.benchmark.nnunet", *sys.argv[1:]]
             raise SystemExit(subprocess.run(command, cwd=project_folder()).returncode)
         plain_row(
             "samples per second against nnU-Net v2's trainer",
             "-",
-            "nnunetv2 is not installed: MOS_PEERS names a Python that has it and MOS's packages",
+            "nnunetv2 is not installed: PEERS_PYTHON names a Python that has it and MOS's packages",
             "-",
             f">= {REACH:g}x",
             "skipped",
