@@ -29,7 +29,9 @@ def written(tmp_path_factory):
 
 def test_it_writes_its_files_and_leaves_nothing_half_written(written):
     names = {path.name for path in written.iterdir()} - {".cache", "latex"}
-    tables = {f"{name}.csv" for name in "result cases epochs comparisons ranking columns cost".split()}
+    tables = {
+        f"{name}.csv" for name in "result cases epochs comparisons ranking columns cost".split()
+    }
     assert names == tables | {"result.html", "result.json", "cases.parquet", "epochs.parquet"}
     assert not [path for path in written.rglob("*") if path.name.startswith(".tmp")]
 
