@@ -160,7 +160,8 @@ class Cache:
             if self.folder.is_dir():
                 sweep_temporaries(self.folder)
                 used = {self._path(name) for name in self._stays | self._packs.keys()}
-                for path in set(self.folder.glob("*.pack")) - used:
+                # Not what another summary is about to rename: that begins with a dot, and glob finds it.
+                for path in set(self.folder.glob("[!.]*.pack")) - used:
                     path.unlink(missing_ok=True)
         except (BadInput, OSError) as error:
             return f"{self.folder}: the cache cannot be kept, so the next summary starts anew ({error})"

@@ -55,6 +55,18 @@ _DESCRIPTION = {
     "high": "upper end of it",
     "median": "median over the finite points",
 }
+COST = {
+    "dataset": "main dataset without its fold",
+    "run": "name of the run's folder; the same in all folds",
+    "parameters": "parameters of the network; the most of the folds",
+    "epochs": "epochs trained, all folds",
+    "epoch_seconds": "seconds of a training epoch, median",
+    "samples_per_second": "samples trained on, by the seconds of training",
+    "total_hours": "hours of training, validation and test, all folds",
+    "peak_memory": "MiB, the most of all training epochs",
+    "case_seconds": "seconds of predicting and scoring a test case, median over epochs",
+    "machines": "device, precision, threads; costs compare only on one machine",
+}
 _OVERVIEW = {
     "cases": "cases, folds pooled",
     "patients": "patients, folds pooled",
@@ -66,6 +78,7 @@ _OVERVIEW = {
     "points": "landmarks scored, all cases together",
     "masked": "landmarks outside the image or not known, not scored",
     "comparable": "whether it has the cases and labels that most rows of its stage have",
+    **{key: COST[key] for key in ("parameters", "samples_per_second")},
 }
 _COMPARISON = {
     "dataset": "main dataset",
@@ -136,18 +149,6 @@ _SEEDS = {
     "mean": "mean over the seeds",
     "sd": "standard deviation between the seeds",
     "means": "the mean of each seed",
-}
-COST = {
-    "dataset": "main dataset without its fold",
-    "run": "name of the run's folder; the same in all folds",
-    "parameters": "parameters of the network; the most of the folds",
-    "epochs": "epochs trained, all folds",
-    "epoch_seconds": "seconds of a training epoch, median",
-    "samples_per_second": "samples trained on, by the seconds of training",
-    "total_hours": "hours of training, validation and test, all folds",
-    "peak_memory": "MiB, the most of all training epochs",
-    "case_seconds": "seconds of predicting and scoring a test case, median over epochs",
-    "machines": "device, precision, threads; costs compare only on one machine",
 }
 
 

@@ -79,7 +79,8 @@ def write_report(options: ReportOptions, task: str, *, example: str, folder: str
     from mos.report.analysis import analyse
     from mos.report.collect import collect, columns_of
     from mos.report.columns import column_frame
-    from mos.report.cost import cost_csv
+    from mos.report.cache_key import digest
+    from mos.report.cost import cost_csv, costs_of
     from mos.report.data import as_text
     from mos.report.lazy import Lazy
     from mos.report.page_images import choose_pictures
@@ -114,20 +115,28 @@ def write_report(options: ReportOptions, task: str, *, example: str, folder: str
         data = as_text(*shown, **about, analysis=analysis)
         for one in long:
             one.result()
+    costs = costs_of(collection)
+    spent = digest([repr(costs)])  # besides scores, result.csv shows these
     frames = {
-        "result.csv": lambda: export.overview_frame(overview, collection.metrics),
+        "result.csv": lambda: export.overview_frame(overview, collection.metrics, costs),
         "columns.csv": lambda: column_frame(frames["result.csv"]().columns, columns_of(task)),
         "zeroshot.csv": lambda: export.zeroshot_frame(foreign),
         **export_analysis.frames(analysis),
     }
     for name, frame in frames.items():
-        made = collection.remembered_text(f"csv {name}", lambda: export.csv_text(frame()))
+        about = f"csv {name} {spent}" if name == "result.csv" else f"csv {name}"
+        made = collection.remembered_text(about, lambda: export.csv_text(frame()))
         _write_if_new(output / name, made)
-    _write_if_new(output / "cost.csv", cost_csv(collection.runs, kept))
+    _write_if_new(output / "cost.csv", cost_csv(costs))
     _write_if_new(output / "result.json", data)
     _write_if_new(output / "result.html", text)
     lines = Lines(
-        overview=overview, labels=labels, folds=folds, zeroshot=foreign, analysis=analysis
+        overview=overview,
+        labels=labels,
+        folds=folds,
+        zeroshot=foreign,
+        analysis=analysis,
+        costs=costs,
     )
     tables = latex_options.write(output, collection, lines, style)
     said = collection.remembered_text(

@@ -7,10 +7,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
 from functools import partial
+from typing import TYPE_CHECKING
 
 from mos.report.cache import Cache
 from mos.report.remembered import remembered
 from mos.report.run_record import Run
+
+if TYPE_CHECKING:
+    from mos.report.collect import Collection
+
+Costs = dict[tuple[str, str], "CostLine"]  # by dataset and run name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +53,18 @@ def cost_lines(runs: Sequence[Run], cache: Cache | None = None, pack: str = "") 
     return found
 
 
+def costs_of(collection: "Collection") -> Costs:
+    """The cost of every run name, for the tables that show it beside scores."""
+    datasets = sorted({run.dataset for run in collection.runs})
+    return {
+        (line.dataset, line.run): line
+        for dataset in datasets
+        for line in cost_lines(
+            [run for run in collection.runs if run.dataset == dataset], collection.cache, dataset
+        )
+    }
+
+
 def epoch_facts(run: Run) -> list[tuple[str, str]]:
     """What an epoch of this training takes, as (title, text)."""
     found = []
@@ -80,16 +98,14 @@ def _line(dataset: str, name: str, folds: Sequence[Run]) -> CostLine:
     )
 
 
-def cost_csv(runs: Sequence[Run], cache: Cache | None = None) -> str:
+def cost_csv(costs: Costs) -> str:
     """cost.csv: one row per run of a dataset, an empty cell where no file tells."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(field.name for field in fields(CostLine))
-    for dataset in sorted({run.dataset for run in runs}):
-        mine = [run for run in runs if run.dataset == dataset]
-        for line in cost_lines(mine, cache, dataset):  # remembered as those of the page
-            *numbers, machines = astuple(line)
-            table.writerow([*("" if x != x else x for x in numbers), "; ".join(machines)])
+    for line in costs.values():
+        *numbers, machines = astuple(line)
+        table.writerow([*("" if x != x else x for x in numbers), "; ".join(machines)])
     return text.getvalue()
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from mos.report.cost import Costs
 from mos.report.metric import METRICS, Metric, of_points
 from mos.report.table import Line
 from mos.report.zeroshot import ZeroShotLine
@@ -14,8 +15,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def overview_frame(lines: Sequence[Line], metrics: Sequence[Metric] = METRICS) -> pd.DataFrame:
-    """The overview as result.csv has it: one row per line, plain numbers, nan for none."""
+def overview_frame(
+    lines: Sequence[Line], metrics: Sequence[Metric] = METRICS, costs: Costs | None = None
+) -> pd.DataFrame:
+    """The overview as result.csv has it: one row per line, plain numbers, nan for none.
+
+    Args:
+        costs: of the runs; with them a row has what the network of its run costs.
+    """
     records = []
     points = of_points(metrics)
     described = "count infinite undefined mean sd standard_error low high".split()
@@ -36,6 +43,10 @@ def overview_frame(lines: Sequence[Line], metrics: Sequence[Metric] = METRICS) -
             for part in [*described, *(["median"] if points else [])]:
                 value = getattr(about, part) if about else None
                 record[f"{metric.key}_{part}"] = value
+        if costs is not None:
+            about = costs[line.dataset, line.run]
+            record["parameters"] = about.parameters
+            record["samples_per_second"] = about.samples_per_second
         records.append(record)
     return frame_of(records)
 

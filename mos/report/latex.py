@@ -1,12 +1,13 @@
 """All LaTeX tables of a report: which there are, their captions, and a document that shows them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from mos.report import latex_grid, latex_overview, latex_pairs, latex_ranking, latex_zeroshot, table
 from mos.report.analysis import Analysis, analyse
 from mos.report.collect import Collection
+from mos.report.cost import Costs
 from mos.report.latex_names import Names
 from mos.report.latex_notes import CASE_OF_POINTS
 from mos.report.latex_style import Style
@@ -27,6 +28,7 @@ class Lines:
     folds: Sequence[Line]
     zeroshot: Sequence[ZeroShotLine]
     analysis: Analysis
+    costs: Costs = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +58,7 @@ def select(collection: Collection, lines: Lines, style: Style) -> tuple[Collecti
         folds=table.per_fold(collection),
         zeroshot=zeroshot_lines(collection),
         analysis=analyse(collection),
+        costs=lines.costs,
     )
 
 
@@ -73,7 +76,7 @@ def files(collection: Collection, lines: Lines, style: Style) -> list[Written]:
     kinds = sorted({(notice.dataset, notice.run, notice.kind) for notice in collection.notices})
     kept = collection.cache.remember(
         "latex",
-        [inputs, repr(style), repr(kinds)],
+        [inputs, repr(style), repr(kinds), repr(lines.costs) if style.costs else ""],
         lambda: [[str(w.path), w.text, w.share] for w in _files(collection, lines, style)],
     )
     return [Written(path=PurePosixPath(path), text=text, share=at) for path, text, at in kept]
@@ -113,6 +116,7 @@ def _tables(dataset: str, collection: Collection, lines: Lines, style: Style) ->
         group = [key for key in group if key in have]
         if group:
             named = {"name": f"overview-{number}", "caption": captions.of("overview", group)}
+            named["costs"] = lines.costs
             found.append(latex_overview.overview(overall, group, *common, **named))
     for key in keys:
         named = {"name": f"labels-{key}", "caption": captions.of("labels", [key])}

@@ -29,6 +29,11 @@ class LatexOptions:
         "dice,iou;msd,hd or, of landmarks, mre;sdr2,sdr25,sdr3,sdr4",
         group="LaTeX tables",
     )
+    latex_cost: str = option(
+        "",
+        "columns of the overviews behind the scores: some of parameters, samples_per_second, epoch_seconds, "
+        "total_hours, peak_memory, case_seconds, as in cost.csv",
+    )
     latex_percent: bool = option(False, "shares such as dice in percent, one decimal")
     latex_spread: Literal["sd", "interval", "none"] = option(
         "sd",
@@ -66,6 +71,7 @@ class LatexOptions:
     def check(self) -> None:
         """Raises BadInput for what can be seen without knowing the task or reading runs."""
         read_columns(self.latex_columns)
+        read_costs(self.latex_cost)
         read_captions(self.latex_caption)
         if not re.fullmatch(r"[A-Za-z0-9:./+_-]*", self.latex_label):
             raise BadInput(
@@ -118,6 +124,7 @@ def style_of(options: LatexOptions, collection: "Collection") -> "Style":
         percent=options.latex_percent,
         spread=options.latex_spread,
         columns=read_columns(options.latex_columns),
+        costs=read_costs(options.latex_cost),
         runs=options.latex_runs,
         names=read_names(options.latex_names, known),
         captions=read_captions(options.latex_caption),
@@ -177,6 +184,26 @@ def read_columns(text: str) -> tuple[str, ...]:
             f"--latex_columns: {text!r} must be dims, aux, dims,aux or aux,dims, or empty"
         )
     return parts
+
+
+def read_costs(text: str) -> tuple[str, ...]:
+    """`parameters,samples_per_second` -> ("parameters", "samples_per_second").
+
+    Raises:
+        BadInput: what is no column of cost.csv, or one twice.
+    """
+    from mos.report.latex_cost import COLUMNS
+
+    keys = tuple(part.strip() for part in text.split(",") if part.strip())
+    for key in keys:
+        if key not in COLUMNS:
+            raise BadInput(
+                f"--latex_cost: {key!r} is no cost{did_you_mean(key, COLUMNS)}; give some of "
+                f"{', '.join(COLUMNS)}"
+            )
+    if len(set(keys)) < len(keys):
+        raise BadInput(f"--latex_cost: {text!r} names one twice")
+    return keys
 
 
 def read_captions(words: Sequence[str]) -> dict[str, str]:

@@ -4,8 +4,9 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from mos.report import latex_cells, latex_notes
+from mos.report import latex_cells, latex_cost, latex_notes
 from mos.report.compare import Comparisons
+from mos.report.cost import Costs
 from mos.report.latex_flags import Flags
 from mos.report.latex_names import HEADINGS, PARTS, Names
 from mos.report.latex_style import Style
@@ -35,10 +36,12 @@ def overview(
     name: str,
     caption: str,
     what: str = "test cases",
+    costs: Costs | None = None,
 ) -> Table:
     """A table of `lines`, all of one dataset and stage, with the metrics `keys`.
 
-    What is missed, invented or left out gets columns where there is any, else a sentence.
+    What is missed, invented or left out gets columns where there is any, else a sentence. With `costs`
+    the last columns are those of them that the style names.
     """
     lines = sorted(lines, key=lambda line: names.order[line.run])
     flags = Flags(lines, notices, keys)
@@ -56,6 +59,11 @@ def overview(
         counts = []
     else:
         counts, sentences = _counts(lines, keys, style)
+    spent = [costs[line.dataset, line.run] for line in lines] if costs else []
+    paid = style.costs if spent else ()
+    for key in paid:
+        cells = latex_cost.cells(spent, key)
+        counts.append(Quantity(heading=latex_cost.COLUMNS[key].heading, cells=cells))
     quantities = metrics + counts
     marks = latex_cells.has_marks([cell for metric in metrics for cell in metric.cells])
     arrange = _pivoted if columns else _listed
@@ -64,6 +72,7 @@ def overview(
         latex_notes.basis(lines, style, what, keys),
         names.note,
         *latex_notes.marks(*marks, lines, keys, comparisons),
+        latex_cost.note(spent, paid),
     ]
     return Table(
         name=name,

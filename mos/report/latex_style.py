@@ -41,6 +41,7 @@ class Style:
     captions: Mapping[str, str] = field(default_factory=dict)  # one of KINDS -> LaTeX
     label: str = "tab:"
     columns: tuple[str, ...] = ()  # of dims, aux: these in columns of the overview, not in rows
+    costs: tuple[str, ...] = ()  # fields of CostLine, columns of the overview
     runs: tuple[str, ...] = ()  # names, * for anything; in this order; () is all
     layout: Layout = Layout()
 

@@ -62,12 +62,13 @@ def render(
         *(analysis.notices if analysis else ()),
         *(notice for found in pictures.values() for notice in found.notices),
     ]
-    sections = Sections(collection, Flags(notices))
+    costs = cost.costs_of(collection)
+    sections = Sections(collection, Flags(notices), costs)
     datasets = page_parts.datasets(collection.runs)
 
     @cache
     def part_of(dataset: page_parts.Dataset) -> page_parts.DatasetPart:
-        return page_parts.dataset_part(collection, dataset, *tables, analysis)
+        return page_parts.dataset_part(collection, dataset, *tables, analysis, costs)
 
     pairs = {
         one: page_data.pairs(collection, one.name, partial(part_of, one), analysis)

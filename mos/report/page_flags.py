@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from mos.report import table
+from mos.report.cost import CostLine, Costs
 from mos.report.notice import Notice
 from mos.report.run_record import Run
 
@@ -46,7 +47,8 @@ class Flags:
 class Facts:
     """What the tables ask of the runs behind their lines."""
 
-    def __init__(self, runs: Sequence[Run]) -> None:
+    def __init__(self, runs: Sequence[Run], costs: Costs) -> None:
+        self._costs = costs
         self._by_name: dict[tuple[str, str], list[Run]] = {}
         for run in runs:
             self._by_name.setdefault((run.dataset, run.name), []).append(run)
@@ -64,6 +66,10 @@ class Facts:
     def folds_of(self, line: table.Line) -> int:
         """How many folds the dataset of a line has; 0 for one that is not split, such as `xxx-all`."""
         return self._folds.get(line.dataset, 0)
+
+    def cost_of(self, line: table.Line) -> CostLine:
+        """What the trainings of a line cost."""
+        return self._costs[line.dataset, line.run]
 
     def epochs(self, line: table.Line) -> str:
         """Epochs done by the folds of a run: `40`, or `12–40` where they differ."""

@@ -7,7 +7,7 @@ from typing import Any
 from mos.report import curve, export, table
 from mos.report.analysis import Analysis
 from mos.report.collect import Collection
-from mos.report.cost import CostLine, cost_lines
+from mos.report.cost import CostLine, Costs
 from mos.report.error_curve import ErrorCurve, error_curve
 from mos.report.metric import Metric, metrics_in
 from mos.report.pivot import Pivot, pivot
@@ -79,6 +79,7 @@ def dataset_part(
     per_fold: Sequence[table.Line],
     zeroshot: Sequence[ZeroShotLine],
     analysis: Analysis | None,
+    costs: Costs,
 ) -> DatasetPart:
     """One dataset's part of the page, from the tables of all."""
     name = dataset.name
@@ -100,7 +101,7 @@ def dataset_part(
         curves=list(by_name.items()),
         ends=curve.score_ends(runs, collection.metrics[0]),
         runs=runs,
-        costs=cost_lines(runs, collection.cache, name),
+        costs=[line for (of, _), line in costs.items() if of == name],
         seeds=[one for one in analysis.seeds if one.dataset == name] if analysis else [],
         rankings=(
             [r for r in analysis.rankings if (r.dataset, r.stage) == (name, "test")]

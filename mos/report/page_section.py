@@ -14,6 +14,7 @@ from mos.report import table
 from mos.report.cache import pack_name
 from mos.report.cache_key import digest
 from mos.report.collect import Collection
+from mos.report.cost import Costs
 from mos.report.metric import Metric
 from mos.report.packed import DEFLATED, Parts
 from mos.report.page_flags import Facts, Flags
@@ -40,10 +41,10 @@ class Shown:
 class Sections:
     """Makes sections, or takes them from the cache. The templates call it while it makes one."""
 
-    def __init__(self, collection: Collection, flags: Flags):
+    def __init__(self, collection: Collection, flags: Flags, costs: Costs):
         self._collection = collection
         self._flags = flags
-        self._facts = Facts(collection.runs)
+        self._facts = Facts(collection.runs, costs)
         self._dataset = ""  # whose section is made
         self._parts = Parts()
         self.packed: dict[int, str] = (
@@ -136,7 +137,8 @@ class Sections:
     def _beside(self, line: table.Line, kind: str) -> tuple:
         """What the row of a line shows beside scores."""
         if kind == "overview":
-            return self._flags(line), self._facts.folds_of(line), self._facts.epochs(line)
+            facts = self._facts
+            return self._flags(line), facts.folds_of(line), facts.epochs(line), facts.cost_of(line)
         if kind == "fold":
             run = self._facts.run_of(line)
             return _progress(run) if run else ()
@@ -166,6 +168,7 @@ class Sections:
             "folds_of": self._facts.folds_of,
             "epochs": self._facts.epochs,
             "run_of": self._facts.run_of,
+            "cost_of": self._facts.cost_of,
         }
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -231,6 +232,19 @@ def test_summaries_at_once_do_not_disturb_each_other(tmp_path, monkeypatch):
     assert found == [fresh] * 3
     assert summarise(tmp_path / "kept", root) == fresh
     assert not [path for path in (tmp_path / "kept").rglob(".tmp*")]
+
+
+def test_what_another_summary_is_writing_stays(tmp_path):
+    (tmp_path / "a").write_bytes(b"one")
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    host = socket.gethostname().replace("-", "_")
+    theirs, old = folder / f".tmp-{os.getppid()}@{host}-1234.pack", folder / "1234.pack"
+    for path in (theirs, old):
+        path.write_bytes(b"half")
+    cache = Cache(folder)
+    counted(cache, tmp_path / "a", [])
+    assert cache.save() == "" and theirs.exists() and not old.exists()
 
 
 def test_a_folder_that_cannot_be_written_to_is_told_and_harms_nothing(tmp_path):

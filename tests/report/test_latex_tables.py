@@ -1,21 +1,24 @@
 """What the LaTeX tables say: the numbers of the lines, the best, no worse than the best, what is missing."""
 
+import json
 import re
 from dataclasses import dataclass
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 
 from mos.errors import BadInput
-from mos.report import latex_overview, table
+from mos.report import latex_cost, latex_overview, table
 from mos.report.collect import collect
+from mos.report.cost import CostLine
 from mos.report.latex_names import Names
 from mos.report.latex_notes import powerless
 from mos.report.latex_style import Style
 from mos.report.latex_table import Block, Layout, Row, Table, render
 from run.baseline.cmd import summary
 from mos.report.latex_options import FOLDER, read_captions, read_columns, read_metrics, read_names
-from tests.report.made_up_runs import write_run
+from tests.report.made_up_runs import change_record, write_run
 
 
 @dataclass
@@ -186,6 +189,8 @@ def test_options_read(tmp_path):
         ("--latex_metrics", "dicee", "did you mean dice"),
         ("--latex_metrics", ";", "no metric is named"),
         ("--latex_columns", "network", "dims, aux"),
+        ("--latex_cost", "parameter", "did you mean parameters"),
+        ("--latex_cost", "parameters,parameters", "twice"),
         ("--latex_caption", "overvew=x", "overview, folds"),
         ("--latex_names", "unett=U-Net", "did you mean unet"),
         ("--latex_runs", "unet-4d-*", "no run is called"),
@@ -209,6 +214,47 @@ def test_chosen_runs_come_in_the_order_given_and_best_is_among_them(tmp_path):
     assert re.findall(r"^([abc]) &", text, re.M) == ["c", "a"]
     assert r"c & \mosbest{0.770}" in text and "a & 0.720" in text
     assert r"\caption{On demo: Dice and IoU.}" in text and r"\label{tab:demo-overview-1}" in text
+
+
+def test_costs_stand_behind_the_scores_with_the_machine_they_are_of(tmp_path):
+    three(tmp_path)
+    for name, parameters, seconds in (("a", 1_500_000, 4.0), ("b", 20_250_000, 8.0)):
+        folder = tmp_path / "baseline-demo-0" / f"{name}-2d-none"
+        change_record(folder, parameters=parameters, machine={"device": "CPU", "precision": "fp32"})
+        line = {"epoch": 1, "stage": "train", "samples": 100, "seconds": seconds}
+        (folder / "metric.jsonl").write_text(json.dumps(line) + "\n")
+    options = ["--checkpoint_folder", str(tmp_path), "--latex_spread", "none"]
+    made = tmp_path / "summary" / "latex" / "demo" / "overview-1.tex"
+    summary.main([*options])
+    assert "Param" not in made.read_text()
+    summary.main([*options, "--latex_cost", "samples_per_second,parameters"])
+    text = made.read_text()
+    assert r"Dice $\uparrow$ & IoU $\uparrow$ & Samples/s & Param. (M)" in text
+    assert re.search(r"^a.* & 25\.0 & \\phantom\{0\}1\.50 ", text, re.M)
+    assert re.search(r"^b.* & 12\.5 & 20\.25 ", text, re.M)
+    assert re.search(r"^c.* & -- & -- ", text, re.M)
+    assert "Times and memory: CPU, fp32." in text
+    result = pd.read_csv(tmp_path / "summary" / "result.csv").set_index("run")
+    assert result.loc["b-2d-none", "parameters"] == 20_250_000
+    assert result.loc["b-2d-none", "samples_per_second"] == 12.5
+    # A further epoch changes no score that is shown, and yet what the tables say of speed.
+    with (folder / "metric.jsonl").open("a") as log:
+        log.write(json.dumps(line | {"epoch": 2, "seconds": 32.0}) + "\n")
+    summary.main([*options, "--latex_cost", "samples_per_second,parameters"])
+    assert re.search(r"^b.* & \\phantom\{0\}5\.0 & 20\.25 ", made.read_text(), re.M)
+    result = pd.read_csv(tmp_path / "summary" / "result.csv").set_index("run")
+    assert result.loc["b-2d-none", "samples_per_second"] == 5.0
+
+
+def test_costs_of_several_machines_are_said_not_to_compare():
+    nothing = dict.fromkeys("parameters epochs epoch_seconds samples_per_second".split(), 1.0)
+    nothing |= dict.fromkeys("total_hours peak_memory case_seconds".split(), 1.0)
+    both = [
+        CostLine(dataset="d", run=machine, machines=(machine,), **nothing)
+        for machine in ("CPU", "H100_80")
+    ]
+    assert "do not compare: CPU; H100\\_80." in latex_cost.note(both, ["total_hours"])
+    assert latex_cost.note(both, ["parameters"]) == ""
 
 
 def test_tables_that_are_no_more_go_and_an_authors_own_stay(tmp_path):

@@ -135,7 +135,7 @@ def test_a_run_on_other_cases_is_not_marked_as_good_as_the_best(tmp_path):
     lines = table.overview(collection)
     (dataset,) = page_parts.datasets(collection.runs)
     tables = lines, [], [], [], analyse(collection)
-    part = page_parts.dataset_part(collection, dataset, *tables)
+    part = page_parts.dataset_part(collection, dataset, *tables, cost.costs_of(collection))
     best = next(line.run for line in lines if "dice" in line.best)
     others = {"unet-3d-none", "unet-3d-mnms"} - {best}
     assert part.test.like_best["dice"] == others
@@ -159,7 +159,10 @@ def test_what_a_training_cost_is_read_from_its_lines(collected):
     line = next(line for line in lines if line.run == "resunet-3d-none")
     assert (line.epochs, line.epoch_seconds) == (9, 1.0)
     assert line.total_hours == pytest.approx(9 / 3600) and math.isnan(line.peak_memory)
-    rows = {row["run"]: row for row in csv.DictReader(io.StringIO(cost.cost_csv(collected.runs)))}
+    rows = {
+        row["run"]: row
+        for row in csv.DictReader(io.StringIO(cost.cost_csv(cost.costs_of(collected))))
+    }
     assert len(rows) == len(lines) and list(rows["resunet-3d-none"]) == list(columns.COST)
     assert rows["resunet-3d-none"]["epochs"] == "9" and rows["resunet-3d-none"]["peak_memory"] == ""
 
