@@ -170,7 +170,7 @@ def _load_unmapped(path: Path, first_error: Exception) -> Any:
 def _not_found(path: Path) -> str:
     prefix = path.stem.partition("-")[0] + "-"
     known = (
-        sorted(file.stem.removeprefix(prefix) for file in path.parent.glob("*.pt"))
+        sorted(file.stem.removeprefix(prefix) for file in path.parent.glob("[!.]*.pt"))
         if path.parent.is_dir()
         else []
     )

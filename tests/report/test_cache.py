@@ -236,13 +236,13 @@ def test_summaries_at_once_do_not_disturb_each_other(tmp_path, monkeypatch):
 
 def test_what_another_summary_is_writing_stays(tmp_path):
     (tmp_path / "a").write_bytes(b"one")
-    folder = tmp_path / "kept"
-    folder.mkdir()
+    cache = Cache(tmp_path / "kept")
+    folder = cache.folder
+    folder.mkdir(parents=True)
     host = socket.gethostname().replace("-", "_")
     theirs, old = folder / f".tmp-{os.getppid()}@{host}-1234.pack", folder / "1234.pack"
     for path in (theirs, old):
         path.write_bytes(b"half")
-    cache = Cache(folder)
     counted(cache, tmp_path / "a", [])
     assert cache.save() == "" and theirs.exists() and not old.exists()
 
