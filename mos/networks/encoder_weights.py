@@ -1,10 +1,12 @@
 """`--encoder_weights`: a published file of timm, torchvision or smp, put into the encoder of a network."""
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from timm.layers import resample_abs_pos_embed
 from timm.models import adapt_input_conv
 from torch import Tensor, nn
 
@@ -50,6 +52,12 @@ def load_encoder(
             notes.append(
                 f"the first layer's {before} image channels are {how} to {own[mine].shape[1]}"
             )
+        grid = getattr(encoder, "grid", None)
+        if grid and published == "pos.embed" and tensor.dim() == 3:
+            tensor = _fit_positions(tensor, grid)
+            notes.append(
+                f"positions are those of the file, stretched to {grid[0]} x {grid[1]} tokens"
+            )
         if tensor.shape != own[mine].shape:
             shapes[prefix + mine] = (tuple(tensor.shape), tuple(own[mine].shape))
             continue
@@ -63,7 +71,8 @@ def load_encoder(
             f"{FLAG} {path}: nothing in it fits the encoder {name}, which needs {next(iter(names))} and the like; "
             f"it holds {', '.join(sorted(tensors)[:3])}. Give --encoder the name the file is of; {_where(name)}"
         )
-    encoder.load_state_dict(matched, strict=False)
+    # smp's encoders load only whole files of their own through their `load_state_dict`.
+    nn.Module.load_state_dict(encoder, matched, strict=False)
     used = {found[key] for key, mine in names.items() if mine in matched}
     fields = {
         "matched": {prefix + key: tensor for key, tensor in matched.items()},
@@ -85,6 +94,13 @@ def _differs_in_channels(file: Tensor, own: Tensor) -> bool:
     """Whether both are a convolution of the image, pretrained in colour."""
     same = file.dim() == own.dim() == 4 and file.shape[0] == own.shape[0]
     return same and file.shape[2:] == own.shape[2:] and file.shape[1] == 3
+
+
+def _fit_positions(file: Tensor, grid: Sequence[int]) -> Tensor:
+    """Learnt positions (1, n, ch) of a square of tokens, perhaps with a class token before -> (1, h * w, ch)."""
+    before = file.shape[1] - math.isqrt(file.shape[1]) ** 2
+    fitted = resample_abs_pos_embed(file, new_size=list(grid), num_prefix_tokens=before)
+    return fitted[:, before:]
 
 
 def _where(name: str) -> str:

@@ -9,9 +9,11 @@ and a deep local one, without positions, on its 4 x 4 parts, added before the la
 32, 64 and 128 features.
 Differs: the gates learn from the first step (the authors' code frees them after ten epochs) and
 start at its values; positions are stretched to images of another size than the training crop's;
-sizes are padded inside to a multiple of 64; the parts go through the local branch as one batch; the
-scores' norm has no shift, which a softmax does not see; a 1 x 1 convolution that the authors' local
-branch holds and never calls is left out.
+sizes are padded inside to a multiple of 64; a part is a quarter of the image along each axis, as in
+the paper (the authors' code cuts parts of 32 pixels from the first 128 alone); the parts go through
+the local branch as one batch, so batch statistics are over all of them; the scores' norm has no
+shift, which a softmax does not see; convolutions that the authors' code holds and never calls are
+left out.
 """
 
 import math

@@ -8,8 +8,10 @@ windows of 4, 4, 8 and 4 tokens (the last two hold the paper's whole grid: its g
 convolutions down and transposed ones up, skip attention (what comes up asks what the skip holds),
 and deep supervision of three levels with weights 1, 1/2 and 1/4.
 Differs: strides follow the voxel's shape, by the rule of `mos.networks.unet.plan_levels`, which
-gives the paper's patches of (2, 4, 4) for its 64 x 128 x 128 crops of thick slices; volumes of any
-size, padded tokens masked; the lower outputs are enlarged to the image, not the segment shrunk to
+gives the paper's patches of (2, 4, 4) for its 64 x 128 x 128 crops of thick slices, the embedding's
+two strides in the other order; it starts from nothing, where the authors' trainers start from
+weights of their own; the weights of the levels are not divided by their sum; volumes of any size,
+padded with their border, padded tokens masked; the lower outputs are enlarged to the image, not the segment shrunk to
 them; the relative position of tokens has one entry for each offset (the authors' code lets some
 share one); windows are shifted where they are full; stochastic depth is left out, `--model_dropout`
 drops features instead.
@@ -25,7 +27,7 @@ from mos.networks.padding import PadToMultiple
 from mos.networks.plan import Plan
 from mos.networks.resize import resize
 from mos.networks.unet import plan_levels
-from mos.networks.window_attention import WindowBlock, init_linear
+from mos.networks.window_attention import WindowBlock
 
 _CHANNELS = (192, 384, 768, 1536)
 _WINDOWS = (4, 4, 8, 4)
@@ -123,7 +125,6 @@ class NnFormer(nn.Module):
         self.heads = nn.ModuleList(
             nn.ConvTranspose3d(ch, label_count, patch, patch) for ch, *_ in levels
         )
-        self.apply(init_linear)
 
     def forward(self, image: Tensor) -> Tensor | Outputs:
         """(bs, in_channels, d, h, w) -> (bs, label_count, d, h, w); in train mode all levels' answers."""

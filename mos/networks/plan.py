@@ -6,7 +6,7 @@ from typing import Literal
 
 from mos.errors import BadInput
 
-Norm = Literal["batch", "instance", "group"]
+Norm = Literal["batch", "instance", "group", "layer"]  # layer: of a network that has no other
 
 
 @dataclass(frozen=True, kw_only=True)

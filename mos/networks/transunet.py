@@ -8,11 +8,13 @@ transformer layers of 768 features on its output, learnt positions), built of ti
 as timm's, so that `--encoder_weights` takes the very weights the authors start from; skips from the
 ResNet; a decoder of 512, 256, 128, 64 and 16 features.
 Differs: an image of any size is padded inside to a multiple of 16, and positions are interpolated
-from the training crop's; a single image channel is not copied three times; transformer dropout is
-`--model_dropout`, 0.1 in the paper. `--model_channels` gives the ResNet's stem, its three stages
-and the transformer, 64,256,512,1024,768 in the paper; the decoder follows. The encoder keeps its
-own norms, `--model_norm` is the decoder's. There is no class token, so published positions, which
-have one, are not loaded.
+from the training crop's; a single image channel is not copied three times; images are scaled to
+-1..1, as those that the published weights were trained on; transformer dropout is
+`--model_dropout`, 0.1 in the paper, and also drops what attention gives. `--model_channels` gives
+the ResNet's stem, its three stages and the transformer, 64,256,512,1024,768 in the paper; the
+decoder follows. The encoder keeps its own norms, `--model_norm` is the decoder's. Paddings and the
+32 groups of the shortcuts' norms are timm's, which the published weights need; the authors' code
+pads by one pixel less on a side and norms every channel of a shortcut by itself.
 """
 
 import math
@@ -67,6 +69,9 @@ class HybridEncoder(nn.Module):
 
     Args:
         crop: (h, w) in pixels that positions are learnt for.
+
+    Attributes:
+        grid: (h, w) in tokens of it; published positions are fitted to these.
     """
 
     def __init__(
@@ -103,6 +108,8 @@ class HybridEncoder(nn.Module):
             proj_drop_rate=dropout,
             embed_layer=partial(HybridEmbed, backbone=resnet),
         )
+        # timm starts a residual branch at zero, the authors do not.
+        self.body.patch_embed.backbone.init_weights(zero_init_last=False)
         self.grid = grid
         self.standardise = Standardise(in_channels, (0.5,) * 3, (0.5,) * 3)
 

@@ -1,6 +1,7 @@
 """`--encoder_weights`: a published file goes into the encoder, whatever wraps the names on either side."""
 
 import pytest
+import segmentation_models_pytorch as smp
 import timm
 import torch
 from safetensors.torch import save_file
@@ -75,6 +76,19 @@ def test_own_networks_have_their_encoder_where_weights_are_put(model, tmp_path):
     assert found.share == 1.0
 
 
+def test_an_encoder_of_smp_takes_its_file(tmp_path):
+    torch.manual_seed(1)
+    file = smp.encoders.get_encoder("mit_b0", weights=None).state_dict()
+    save_file(file, tmp_path / "model.safetensors")
+    network = build("segformer", "mit_b0")
+    found, _ = load_encoder(tmp_path / "model.safetensors", network, "mit_b0")
+    _, encoder = encoder_of(network)
+    assert found.share == 1.0
+    assert torch.equal(encoder.state_dict()["norm4.weight"], file["norm4.weight"])
+    deep = "block4.1.mlp.fc2.weight"
+    assert torch.equal(encoder.state_dict()[deep], file[deep])
+
+
 @pytest.mark.parametrize("model", ["hrnet", "fpn"])
 def test_networks_for_landmarks_have_their_encoder_there_too(model, tmp_path):
     encoder = {"hrnet": "hrnet_w18_small", "fpn": "test_resnet"}[model]
@@ -84,6 +98,28 @@ def test_networks_for_landmarks_have_their_encoder_there_too(model, tmp_path):
     )
     network = LANDMARK_NETWORKS[model].build(plan, 4)
     assert load_encoder(tmp_path / "model.safetensors", network, encoder)[0].share > 0.99
+
+
+def test_positions_of_a_vision_transformer_are_stretched_to_the_crop(tmp_path):
+    # A ramp along the columns of 14 x 14 tokens, behind a class token that TransUNet has not.
+    ramp = torch.arange(14.0).expand(14, 14).reshape(1, 196, 1).expand(-1, -1, 48)
+    positions = torch.cat([torch.full((1, 1, 48), 99.0), ramp], 1)
+    save_file(
+        {"pos_embed": positions, "norm.weight": torch.full((48,), 2.0)}, tmp_path / "m.safetensors"
+    )
+    plan = Plan(
+        in_channels=1,
+        label_count=2,
+        crop_size=(64, 112),
+        spacing=(1.0, 1.0),
+        channels=(8, 8, 16, 32, 48),
+    )
+    network = NETWORKS["transunet"].build(plan)
+    found, notes = load_encoder(tmp_path / "m.safetensors", network, "vit_base_r50_s16_224")
+    _, encoder = encoder_of(network)
+    grid = encoder.body.pos_embed[0, :, 0].view(4, 7)
+    assert torch.allclose(grid[:, 1:-1], 0.5 + 2.0 * torch.arange(1, 6), atol=0.05)
+    assert not found.shapes and "stretched to 4 x 7 tokens" in notes[0]
 
 
 def test_every_network_that_takes_an_encoder_names_one_with_published_weights():
