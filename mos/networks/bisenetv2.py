@@ -3,9 +3,10 @@
 Yu et al.: BiSeNet V2, bilateral network with guided aggregation for real-time semantic segmentation. IJCV
 2021. Kept: table 1's detail branch, and its semantic branch of stem, gather-and-expansion layers (expansion
 6) and context embedding; guided aggregation; a head of 1024 features; four booster heads, counted as much as
-the main one. Differs: the context block's last convolution has norm and ReLU, and the boosters 128 features
-each (the paper gives no number), as in the reimplementation CoinCheung/BiSeNet; boosters are grown bilinearly
-at once.
+the main one. Differs: the context block's and the aggregation's last convolutions have norm and ReLU, the
+head drops a tenth of its features, and the boosters have 128 features each (the paper gives no number), as in
+an earlier version of the reimplementation CoinCheung/BiSeNet; whatever grows grows bilinearly at once; means
+leave out what is beyond the border; the gates' 1x1 convolutions have a bias.
 """
 
 import torch
@@ -36,7 +37,7 @@ class Stem(nn.Module):
             layers.conv_norm_relu(_STEM, _STEM // 2, 1),
             layers.conv_norm_relu(_STEM // 2, _STEM, stride=2),
         )
-        self.pool = layers.max_pool()
+        self.pool = nn.MaxPool2d(3, stride=2, padding=1)
         self.fuse = layers.conv_norm_relu(2 * _STEM, _STEM)
 
     def forward(self, image: Tensor) -> Tensor:

@@ -11,8 +11,9 @@ Differs: any number of labels, reverse attention on the chance of the likeliest 
 (`mos.networks.partial_decoder` says why); each level has its own pyramid (the authors' code calls
 one of its three twice and one never); attention is along each column and row by itself, and a sum
 over a line is divided by its length, so that images of other sizes are answered alike; a branch
-ends in a convolution without norm or activation, as what it adds are logits; the losses are the
-run's. The authors' last code is on Res2Net-101 (`--encoder res2net101_26w_4s`).
+ends in a convolution without norm or activation, as what it adds are logits; the partial decoder
+has PraNet's norms, which the authors' code leaves out; images are at least 64 x 64 inside; the
+losses are the run's. The authors' last code is on Res2Net-101 v1b (`--encoder res2net101d`).
 """
 
 import torch

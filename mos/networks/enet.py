@@ -5,7 +5,9 @@ Paszke et al.: ENet, a deep neural network architecture for real-time semantic s
 and what the paper leaves open as in the authors' code: a bottleneck is a quarter as wide as what comes out of
 it, spatial dropout 0.01 and 0.1 and PReLU in the encoder, ReLU and no dropout in the decoder, a 2x2 head.
 Differs: the first convolution has 16 features less the image's own channels, 13 for three; no bias before a norm;
-encoder and decoder learn together, where the authors trained the encoder first: it takes its time to begin.
+encoder and decoder learn together, where the authors trained the encoder first, with classes weighted by their
+rarity; the last norm of a bottleneck starts with a scale of zero, without which two dozen branches drown what
+they are added to, and hundreds of steps teach it nothing.
 """
 
 import torch
@@ -39,6 +41,12 @@ class Stem(nn.Module):
         return self.last(torch.cat([self.conv(image), self.pool(image)], dim=1))
 
 
+def _silent(norm: nn.Module) -> nn.Module:
+    """The last norm of a branch, which adds nothing in the first step."""
+    nn.init.zeros_(norm.weight)
+    return norm
+
+
 class Bottleneck(nn.Module):
     """1x1 down to a quarter, a convolution, 1x1 up, dropout; added to the features that came.
 
@@ -60,7 +68,8 @@ class Bottleneck(nn.Module):
             act(inner),
             middle,
             act(inner),
-            *layers.conv_norm(inner, channels, 1),
+            layers.conv(inner, channels, 1),
+            _silent(layers.norm(channels)),
             layers.dropout(dropout),
         )
         self.act = act(channels)
@@ -83,7 +92,8 @@ class Halve(nn.Module):
             nn.PReLU(inner),
             *layers.conv_norm(inner, inner),
             nn.PReLU(inner),
-            *layers.conv_norm(inner, out_channels, 1),
+            layers.conv(inner, out_channels, 1),
+            _silent(layers.norm(out_channels)),
             layers.dropout(dropout),
         )
         self.act = nn.PReLU(out_channels)
@@ -107,7 +117,8 @@ class Double(nn.Module):
             nn.ConvTranspose2d(inner, inner, 3, 2, padding=1, output_padding=1, bias=False),
             layers.norm(inner),
             nn.ReLU(),
-            *layers.conv_norm(inner, out_channels, 1),
+            layers.conv(inner, out_channels, 1),
+            _silent(layers.norm(out_channels)),
         )
 
     def forward(self, x: Tensor, places: Tensor) -> Tensor:

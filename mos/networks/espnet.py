@@ -4,7 +4,7 @@ Mehta et al.: ESPNet, efficient spatial pyramid of dilated convolutions for sema
 Kept: the ESP module (reduce, five dilations of 1 to 16, their running sums joined), the image fed in again at
 1/2 and 1/4, 2 and 8 modules (alpha 2, alpha 3), the decoder of the published network. Differs: the decoder
 has as many features as labels in the paper, and 20 at least here, as for its Cityscapes; it is trained in one
-go, not the encoder first.
+go, not the encoder first; means leave out what is beyond the border; the last convolution has a bias.
 """
 
 import itertools

@@ -4,7 +4,8 @@ Qiu, Liu, Li, Xu: MiniSeg, an extremely minimum network for efficient COVID-19 s
 as in the authors' code: the attentive hierarchical spatial pyramid (dilations 1, 2, 4, 8), the side path of
 5x5 depthwise convolutions that is joined to every stage, 2, 3, 8 and 6 blocks on 8, 24, 32 and 64 features,
 the feature fusion of the decoder, three side outputs with weight 0.4 in training. Differs:
-running means leave out what is beyond the border.
+running means leave out what is beyond the border; convolutions before a norm have no bias; side outputs are
+made before they grow.
 """
 
 import torch
@@ -102,7 +103,7 @@ class Fusion(nn.Module):
 
     def forward(self, coarse: Tensor, features: Tensor) -> Tensor:
         """(bs, coarse_channels, any size), (bs, channels, h, w) -> (bs, channels, h, w)."""
-        coarse = self.width(resize(coarse, features.shape[2:]))
+        coarse = resize(self.width(coarse), features.shape[2:])  # either way round is the same
         coarse = self.norm(self.narrow(coarse) + self.wide(coarse))
         return self.act(coarse + self.lateral(features))
 

@@ -2,8 +2,8 @@
 
 Badrinarayanan, Kendall, Cipolla: SegNet. IEEE TPAMI 2017. Kept: the thirteen 3x3 convolutions of VGG16 with
 norm and ReLU, five poolings, no skips but the pooling indices, the mirrored decoder. Differs: weights start
-at random and not from ImageNet; convolutions before a norm have no bias. In 3-D kernels and poolings have one
-more axis, which is pooled once its voxels are no longer twice as long as the others.
+at random and not from ImageNet; convolutions before a norm have no bias; an axis is pooled once its pixels or
+voxels are no longer twice as long as the others. In 3-D kernels and poolings have one more axis.
 """
 
 from torch import Tensor, nn

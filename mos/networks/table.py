@@ -467,7 +467,11 @@ NETWORKS: dict[str, Network] = {
         year=2017,
         source="own",
         takes=("channels", "norm"),
-        published={2: Published(parameters=29.46e6, where="Paszke et al. 2016 (ENet), table 3")},
+        published={
+            2: Published(
+                parameters=29_449_355, where="layers of the authors' Caffe model", label_count=11
+            )
+        },
     ),
     "resunet": Network(
         builder="resunet.build",
@@ -540,7 +544,7 @@ NETWORKS: dict[str, Network] = {
         takes=("channels", "norm"),
         published={
             2: Published(
-                parameters=26.97e6, where="paper, table 1, without side heads", label_count=1
+                parameters=26_971_777, where="the authors' code, without side heads", label_count=1
             )
         },
         note="without the classification-guided module",
@@ -580,7 +584,6 @@ NETWORKS: dict[str, Network] = {
                 label_count=20,
             )
         },
-        note="slow to begin: its authors trained the encoder first, here all of it learns at once",
     ),
     "espnet": Network(
         builder="espnet.build",
@@ -590,7 +593,13 @@ NETWORKS: dict[str, Network] = {
         year=2018,
         source="own",
         takes=("norm",),
-        published={2: Published(parameters=0.364e6, where="paper", label_count=20)},
+        published={
+            2: Published(
+                parameters=365_109,
+                where="layers of the authors' code; paper: 0.364 million",
+                label_count=20,
+            )
+        },
     ),
     "gcn": Network(
         builder="gcn.build",
@@ -621,7 +630,13 @@ NETWORKS: dict[str, Network] = {
         year=2021,
         source="own",
         takes=("norm",),
-        note="the paper gives no count, nor the width of its booster heads",
+        published={
+            2: Published(
+                parameters=3_645_935,
+                where="an earlier version of CoinCheung/BiSeNet, boosters included; the paper gives no count",
+                label_count=19,
+            )
+        },
     ),
     "densevoxelnet": Network(
         builder="densevoxelnet.build",
@@ -741,9 +756,9 @@ NETWORKS: dict[str, Network] = {
         encoder="res2net50_26w_4s",
         published={
             2: Published(
-                parameters=44.59e6,
-                where="layers of the authors' code, 46.64 M, less a classifier it never calls, 2.05 M",
-                encoder="res2net101_26w_4s",
+                parameters=44_593_560,
+                where="layers of the authors' code, 46,642,560, less a classifier it never calls, 2.05 M",
+                encoder="res2net101d",
             )
         },
         note="deep supervision",
