@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mos.report.cache import pack_name
-from mos.report.collect import Collection
+from mos.report.collection import Collection
 from mos.report.compare import Comparison, Comparisons, compare
 from mos.report.critical_difference import CriticalDifference
 from mos.report.notice import Notice

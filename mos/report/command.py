@@ -77,7 +77,8 @@ def write_report(options: ReportOptions, task: str, *, example: str, folder: str
     # numpy and jinja2 are slow to import, and --help needs neither.
     from mos.report import cache, epoch_files, export, export_analysis, long_form, page, table
     from mos.report.analysis import analyse
-    from mos.report.collect import collect, columns_of
+    from mos.report.collect import collect
+    from mos.report.collection import columns_of
     from mos.report.columns import column_frame
     from mos.report.cache_key import digest
     from mos.report.cost import cost_csv, costs_of

@@ -14,7 +14,7 @@ from mos.report.remembered import remembered
 from mos.report.run_record import Run
 
 if TYPE_CHECKING:
-    from mos.report.collect import Collection
+    from mos.report.collection import Collection
 
 Costs = dict[tuple[str, str], "CostLine"]  # by dataset and run name
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mos.report.analysis import Analysis
-from mos.report.collect import Collection
+from mos.report.collection import Collection
 from mos.report.export_analysis import analysis_data
 from mos.report.run_record import Run
 from mos.report.table import Line

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 from mos.report import latex_grid, latex_overview, latex_pairs, latex_ranking, latex_zeroshot, table
 from mos.report.analysis import Analysis, analyse
-from mos.report.collect import Collection
+from mos.report.collection import Collection
 from mos.report.cost import Costs
 from mos.report.latex_names import Names
 from mos.report.latex_notes import CASE_OF_POINTS

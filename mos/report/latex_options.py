@@ -12,7 +12,7 @@ from mos.errors import BadInput
 from mos.near_miss import did_you_mean
 
 if TYPE_CHECKING:
-    from mos.report.collect import Collection
+    from mos.report.collection import Collection
     from mos.report.latex import Lines
     from mos.report.latex_style import Style
 

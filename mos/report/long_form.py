@@ -14,7 +14,7 @@ from mos.files import atomic_path
 from mos.report import outputs
 from mos.report.cache import Cache
 from mos.report.cache_key import digest
-from mos.report.collect import Collection, columns_of
+from mos.report.collection import Collection, columns_of
 from mos.report.columns import case_columns
 
 if TYPE_CHECKING:  # slow to import, and not needed where nothing is new

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from mos.report import cost, curve, error_curve, page_data, page_parts, plot_ranks, table
 from mos.report.analysis import Analysis
 from mos.report.cache_key import code_version
-from mos.report.collect import Collection
+from mos.report.collection import Collection
 from mos.report.packed import packed
 from mos.report.page_flags import Flags
 from mos.report.page_images import Pictures

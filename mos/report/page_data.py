@@ -9,7 +9,7 @@ from markupsafe import Markup
 from mos.report import colour, page_parts
 from mos.report.analysis import Analysis
 from mos.report.case_block import case_block
-from mos.report.collect import Collection
+from mos.report.collection import Collection
 from mos.report.packed import packed
 from mos.report.pair_block import pair_block
 from mos.report.run_record import Run

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from mos import folders
 from mos.errors import BadInput
 from mos.report.case_images import CaseImages, case_file, load_case_images
-from mos.report.collect import Collection
+from mos.report.collection import Collection
 from mos.report.metric import metrics_in
 from mos.report.notice import Notice
 from mos.report.page_points import point_adder

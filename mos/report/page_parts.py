@@ -6,7 +6,7 @@ from typing import Any
 
 from mos.report import curve, export, table
 from mos.report.analysis import Analysis
-from mos.report.collect import Collection
+from mos.report.collection import Collection
 from mos.report.cost import CostLine, Costs
 from mos.report.error_curve import ErrorCurve, error_curve
 from mos.report.metric import Metric, metrics_in

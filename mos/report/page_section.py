@@ -13,7 +13,7 @@ from markupsafe import Markup
 from mos.report import table
 from mos.report.cache import pack_name
 from mos.report.cache_key import digest
-from mos.report.collect import Collection
+from mos.report.collection import Collection
 from mos.report.cost import Costs
 from mos.report.metric import Metric
 from mos.report.packed import DEFLATED, Parts

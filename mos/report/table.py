@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mos.report.cache import pack_name
-from mos.report.collect import Collection
+from mos.report.collection import Collection
 from mos.report.metric import BY_KEY, Metric, PointMetric, metrics_in, of_points
 from mos.report.remembered import remembered
 from mos.report.run_record import Run, name_order

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mos.report.collect import Collection
+from mos.report.collection import Collection
 from mos.report.remembered import remembered
 from mos.report.run_record import name_order
 from mos.report.statistics import Description, bootstrap_difference, describe

@@ -8,7 +8,8 @@ import pytest
 import torch
 from tests.report.made_up_runs import FOLDS, change_record, write_metrics, write_run
 
-from mos.report.collect import collect, columns_of
+from mos.report.collect import collect
+from mos.report.collection import columns_of
 from mos.report.run_record import parse_run_name, split_setting
 
 
