@@ -472,6 +472,7 @@ NETWORKS: dict[str, Network] = {
                 parameters=29_449_355, where="layers of the authors' Caffe model", label_count=11
             )
         },
+        note="the paper has it in 2-D alone",
     ),
     "resunet": Network(
         builder="resunet.build",
@@ -501,6 +502,7 @@ NETWORKS: dict[str, Network] = {
         published={
             2: Published(parameters=4_062_993, where="the authors' PyTorch code", label_count=1)
         },
+        note="the paper has it in 2-D alone",
     ),
     "r2unet": Network(
         builder="r2unet.build",
