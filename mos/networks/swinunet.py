@@ -6,9 +6,8 @@ Cao et al. 2021, "Swin-Unet: Unet-like Pure Transformer for Medical Image Segmen
 Kept: patches of 4 x 4, 96 features doubling and heads of 32 (Swin-T), two blocks a level down and up
 with windows of 7 x 7, patch merging and expanding, skips joined by a linear layer, and a four-fold
 expansion at the end.
-Differs: it starts from nothing, where the authors start encoder and decoder from ImageNet's Swin-T
-(so it needs many more steps than they took, and a smaller learning rate than a convolutional
-network); an image of any size is padded inside (the authors' code takes those that split into
+Differs: it starts from nothing, where the authors start encoder and decoder from ImageNet's
+Swin-T; an image of any size is padded inside (the authors' code takes those that split into
 whole windows, such as 224 x 224), and padded tokens are masked; windows are never larger than the
 grid of tokens; a single image channel is not copied three times; stochastic depth is left out (a
 batch of one would often train nothing in a block), `--model_dropout` drops features instead.
