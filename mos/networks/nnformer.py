@@ -11,10 +11,10 @@ Differs: strides follow the voxel's shape, by the rule of `mos.networks.unet.pla
 gives the paper's patches of (2, 4, 4) for its 64 x 128 x 128 crops of thick slices, the embedding's
 two strides in the other order; it starts from nothing, where the authors' trainers start from
 weights of their own; the weights of the levels are not divided by their sum; volumes of any size,
-padded with their border, padded tokens masked; the lower outputs are enlarged to the image, not the segment shrunk to
-them; the relative position of tokens has one entry for each offset (the authors' code lets some
-share one); windows are shifted where they are full; stochastic depth is left out, `--model_dropout`
-drops features instead.
+padded with their border, padded tokens masked; the lower outputs are enlarged to the image, not the
+segment shrunk to them; the relative position of tokens has one entry for each offset (the authors'
+code lets some share one); windows are shifted where they are full; stochastic depth is left out,
+`--model_dropout` drops features instead.
 """
 
 import math
