@@ -43,7 +43,8 @@ class Stem(nn.Module):
 
 def _silent(norm: nn.Module) -> nn.Module:
     """The last norm of a branch, which adds nothing in the first step."""
-    nn.init.zeros_(norm.weight)
+    if getattr(norm, "weight", None) is not None:  # a norm may have no scale
+        nn.init.zeros_(norm.weight)
     return norm
 
 
