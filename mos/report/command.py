@@ -125,8 +125,8 @@ def write_report(options: ReportOptions, task: str, *, example: str, folder: str
         **export_analysis.frames(analysis),
     }
     for name, frame in frames.items():
-        about = f"csv {name} {spent}" if name == "result.csv" else f"csv {name}"
-        made = collection.remembered_text(about, lambda: export.csv_text(frame()))
+        what = f"csv {name} {spent}" if name == "result.csv" else f"csv {name}"
+        made = collection.remembered_text(what, lambda: export.csv_text(frame()))
         _write_if_new(output / name, made)
     _write_if_new(output / "cost.csv", cost_csv(costs))
     _write_if_new(output / "result.json", data)

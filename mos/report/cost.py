@@ -35,8 +35,8 @@ class CostLine:
     machines: tuple[str, ...]  # where: cost on another machine is another cost
 
 
-def cost_lines(runs: Sequence[Run], cache: Cache | None = None, pack: str = "") -> list[CostLine]:
-    """One line per dataset and run name, sorted as the tables are; `pack`: see `Cache.remember`."""
+def cost_lines(runs: Sequence[Run], cache: Cache | None = None) -> list[CostLine]:
+    """One line per dataset and run name, sorted as the tables are; kept in the pack of its dataset."""
     groups = defaultdict(list)
     for run in sorted(runs, key=lambda run: (run.dataset, run.order, run.fold)):
         groups[run.dataset, run.name].append(run)
@@ -49,20 +49,14 @@ def cost_lines(runs: Sequence[Run], cache: Cache | None = None, pack: str = "") 
         ]
         make = partial(_line, dataset, name, folds)
         inputs = [repr((dataset, name, about))]
-        found.append(remembered(cache, "cost", inputs, make, [CostLine], pack=pack))
+        found.append(remembered(cache, "cost", inputs, make, [CostLine], pack=dataset))
     return found
 
 
 def costs_of(collection: "Collection") -> Costs:
     """The cost of every run name, for the tables that show it beside scores."""
-    datasets = sorted({run.dataset for run in collection.runs})
-    return {
-        (line.dataset, line.run): line
-        for dataset in datasets
-        for line in cost_lines(
-            [run for run in collection.runs if run.dataset == dataset], collection.cache, dataset
-        )
-    }
+    lines = cost_lines(collection.runs, collection.cache)
+    return {(line.dataset, line.run): line for line in lines}
 
 
 def epoch_facts(run: Run) -> list[tuple[str, str]]:

@@ -178,7 +178,7 @@ def read_columns(text: str) -> tuple[str, ...]:
     Raises:
         BadInput: another word than these two, or one twice.
     """
-    parts = tuple(part.strip() for part in text.split(",") if part.strip())
+    parts = _words(text)
     if set(parts) - {"dims", "aux"} or len(set(parts)) < len(parts):
         raise BadInput(
             f"--latex_columns: {text!r} must be dims, aux, dims,aux or aux,dims, or empty"
@@ -194,7 +194,7 @@ def read_costs(text: str) -> tuple[str, ...]:
     """
     from mos.report.latex_cost import COLUMNS
 
-    keys = tuple(part.strip() for part in text.split(",") if part.strip())
+    keys = _words(text)
     for key in keys:
         if key not in COLUMNS:
             raise BadInput(
@@ -251,6 +251,11 @@ def read_names(words: Sequence[str], known: Some[str]) -> dict[str, str]:
             )
         found[word[:at]] = check_tex(word[at + 1 :], "--latex_names")
     return found
+
+
+def _words(text: str) -> tuple[str, ...]:
+    """`a, b` -> ("a", "b")."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _has(path: Path, text: str) -> bool:
