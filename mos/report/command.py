@@ -112,11 +112,11 @@ def write_report(options: ReportOptions, task: str, *, example: str, folder: str
         shown = collection, overview, labels, folds, foreign
         about = {"created": datetime.now().astimezone(), "version": mos.__version__}
         pictures = choose_pictures(collection, options.image_budget)
-        text = page.render(*shown, **about, analysis=analysis, pictures=pictures)
+        costs = costs_of(collection)
+        text = page.render(*shown, **about, costs=costs, analysis=analysis, pictures=pictures)
         data = as_text(*shown, **about, analysis=analysis)
         for one in long:
             one.result()
-    costs = costs_of(collection)
     spent = digest([repr(costs)])  # besides scores, result.csv shows these
     frames = {
         "result.csv": lambda: export.overview_frame(overview, collection.metrics, costs),

@@ -37,6 +37,7 @@ def render(
     *,
     created: datetime,
     version: str,
+    costs: cost.Costs,
     analysis: Analysis | None = None,
     pictures: dict[str, Pictures] | None = None,
 ) -> str:
@@ -62,7 +63,6 @@ def render(
         *(analysis.notices if analysis else ()),
         *(notice for found in pictures.values() for notice in found.notices),
     ]
-    costs = cost.costs_of(collection)
     sections = Sections(collection, Flags(notices), costs)
     datasets = page_parts.datasets(collection.runs)
 
